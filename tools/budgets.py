@@ -88,9 +88,12 @@ def check_imports(path: str, tree: ast.Module) -> Iterator[Excess]:
     if not path.startswith("src/") or path.startswith("src/rundlet/linux/"):
         return
     for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
+        else:
+            continue
         if any(name.split(".")[0] == "ctypes" for name in names):
             yield Excess(f"{path}:{node.lineno}", "ctypes outside rundlet.linux", excusable=False)
 

@@ -1,0 +1,1 @@
+"""Logs of containers: drivers that keep them, the pump that fills them, readers."""

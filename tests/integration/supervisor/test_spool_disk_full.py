@@ -1,0 +1,83 @@
+"""A full disk stops the writer of a spool and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rundlet.runtime.spool import STDERR, STDOUT, SpoolBlocked, SpoolReader, SpoolWriter
+
+pytestmark = pytest.mark.privileged
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tiny", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("block_size", [1, 100, 4072, 4073, 10_000, 65_536])
+def test_every_byte_arrives_once_there_is_room_again(tiny_disk: Path, block_size: int) -> None:
+    """Blocks that end just before, at and after a page's boundary: the header's own page may be refused."""
+    directory = tiny_disk / "spool"
+    directory.mkdir()
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(bytes(200_000))
+    reader_end, writer_end = os.pipe()
+    os.set_blocking(reader_end, False)
+    os.set_blocking(writer_end, False)
+    writer = SpoolWriter(str(directory))
+    sent = bytearray()
+
+    def produce_until_blocked() -> None:
+        for n in range(100_000):
+            block = b"%d" % (n % 10) * block_size
+            sent.extend(block[: os.write(writer_end, block)])
+            if writer.splice(STDOUT, reader_end) is None:
+                raise AssertionError("the pipe was empty after a write")
+
+    with pytest.raises(SpoolBlocked, match="No space left"):
+        produce_until_blocked()
+    ballast.unlink()
+    while writer.splice(STDOUT, reader_end) is not None:
+        pass
+    writer.end(STDOUT)
+    writer.close()
+    with SpoolReader(directory) as reader:
+        assert b"".join(record.data for record in reader.read(1 << 30)) == bytes(sent)
+    os.close(reader_end)
+    os.close(writer_end)
+
+
+def test_terminal_output_that_was_read_already_is_kept(tiny_disk: Path) -> None:
+    directory = tiny_disk / "spool"
+    directory.mkdir()
+    ballast = tiny_disk / "ballast"
+    ballast.write_bytes(bytes(200_000))
+    writer = SpoolWriter(str(directory))
+    block = bytes(range(256)) * 16
+    sent = 0
+
+    def produce_until_blocked() -> None:
+        nonlocal sent
+        for _ in range(1000):
+            writer.make_room()
+            writer.write(STDOUT, block)
+            sent += 1
+
+    with pytest.raises(SpoolBlocked, match="No space left"):
+        produce_until_blocked()
+    ballast.unlink()
+    writer.end(STDOUT)
+    writer.end(STDERR)
+    writer.close()
+    with SpoolReader(directory) as reader:
+        assert b"".join(record.data for record in reader.read(1 << 30)) == block * sent
+        assert reader.is_finished

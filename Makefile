@@ -6,13 +6,16 @@
 #   make bench    our figures beside dockerd's (needs root)
 #   make clean    remove build/, caches and .venv
 #
-#   PYTHON=/path/to/python3.12 make test      another interpreter
-#   TESTS="tests/unit -k spool" make test     some of the tests
+#   make test PYTHON=/path/to/python3.12      another interpreter
+#   make test TESTS="tests/unit -k spool"     some of the tests
+#   make bench BENCH="--runs 20 --only exec"  some of the workloads
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHON ?=
 TESTS ?=
+BENCH ?=
 
 .DELETE_ON_ERROR:
 .PHONY: run test check bench format clean
@@ -22,14 +25,14 @@ run: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-dev
 	tools/debian_packages.sh
-	$(BIN)/python tools/run_tests.py $(TESTS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/python tools/check.py
 
 bench: $(VENV)/.ready-dev
 	tools/debian_packages.sh
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format
@@ -45,7 +48,7 @@ $(VENV)/.ready-dev: pyproject.toml | $(BIN)/python
 	touch $@ $(VENV)/.ready-run
 
 $(BIN)/python:
-	tools/make_venv.sh $(VENV)
+	PYTHON="$(PYTHON)" tools/make_venv.sh $(VENV)
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(VENV)

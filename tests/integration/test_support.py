@@ -62,6 +62,6 @@ def test_a_skipped_privileged_test_fails_in_ci_alone(tmp_path: Path, ci: str, ex
 def test_every_docker_client_of_this_machine_sees_the_image_that_dockerd_loaded(
     dockerd: Dockerd, docker: Path
 ) -> None:
-    images = [docker, "--host", dockerd.host, "images", "--format", "{{.Repository}}:{{.Tag}}"]
+    images: list[str | Path] = [docker, "--host", dockerd.host, "images", "--format", "{{.Repository}}:{{.Tag}}"]
     listed = subprocess.run(images, capture_output=True, text=True, check=True)
     assert listed.stdout.split() == ["busybox:latest"]

@@ -43,7 +43,7 @@ print("hostname       ", socket.gethostname())
 print("my pid         ", os.getpid())
 print("all processes  ", sorted(int(name) for name in os.listdir("/proc") if name.isdigit()))
 print("memory limit   ", limit("memory/memory.limit_in_bytes", "memory.max"), "bytes")
-print("cpu quota      ", limit("cpu/cpu.cfs_quota_us", "cpu.max"), "us of", limit("cpu/cpu.cfs_period_us", "cpu.max"))
+print("cpu quota      ", limit("cpu/cpu.cfs_quota_us", "cpu.max"), "us in every 100000")
 print("pids limit     ", limit("pids/pids.max", "pids.max"))
 print("capabilities   ", read("/proc/self/status").split("CapEff:")[1].split()[0])
 print("seccomp mode   ", read("/proc/self/status").split("Seccomp:")[1].split()[0], "(2 = filtered)")
@@ -111,7 +111,7 @@ def show(environment: dict[str, str]) -> None:
     rundlet(environment, "image", "assemble", "--if-missing", "rundlet/host")
     limits = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "16", "--network", "none"]
     options = ["run", "--detach", "--name", "cask", "--hostname", "cask", *limits, "rundlet/host"]
-    program = ["python3", "-c", PROGRAM, str(Path(__file__).resolve()), str(os.getppid())]
+    program = ["python3", "-c", PROGRAM, str(Path(__file__).resolve()), str(os.getpid())]
     rundlet(environment, *options, *program, shown=f"rundlet {shlex.join(options)} python3 -c PROGRAM")
     rundlet(environment, "ps")
     wait_for_line(environment, "ready")
@@ -134,7 +134,7 @@ def show(environment: dict[str, str]) -> None:
 
 def wait_for_line(environment: dict[str, str], text: str) -> None:
     """Follow the container's log until ``text`` comes."""
-    command = [RUNDLET, "logs", "--follow", "cask"]
+    command: list[str | Path] = [RUNDLET, "logs", "--follow", "cask"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as logs:
         assert logs.stdout is not None
         found = any(line.strip() == text for line in logs.stdout)

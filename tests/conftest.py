@@ -83,11 +83,17 @@ def own_daemon(busybox_archive: Path) -> Iterator[RundletDaemon]:
 
 
 @pytest.fixture(scope="session")
-def dockerd(busybox_archive: Path) -> Iterator[Dockerd]:
-    """A real dockerd with ``busybox:latest``."""
+def _session_dockerd(busybox_archive: Path) -> Iterator[Dockerd]:
     with Dockerd.create() as dockerd:
         dockerd.client.post("/images/load", busybox_archive.read_bytes())
         yield dockerd
+
+
+@pytest.fixture
+def dockerd(_session_dockerd: Dockerd) -> Iterator[Dockerd]:
+    """A real dockerd with ``busybox:latest`` and no container; shared."""
+    yield _session_dockerd
+    _session_dockerd.remove_containers()
 
 
 @pytest.fixture(params=docker_clients(), ids=lambda path: path.parent.as_posix().strip("/").replace("/", "-"))

@@ -48,6 +48,12 @@ def answers(socket_path: Path) -> bool:
         return False
 
 
+def remove_containers(client: Client) -> None:
+    """Remove every container and its anonymous volumes, by force."""
+    for container in client.get("/containers/json", all="1").json():
+        client.delete(f"/containers/{container['Id']}", force="1", v="1")
+
+
 class RundletDaemon:
     """One daemon of ours and the engine behind it, which outlives the daemon process: see :meth:`kill`."""
 
@@ -128,8 +134,7 @@ class RundletDaemon:
         return self._process is not None and self._process.poll() is None
 
     def remove_containers(self) -> None:
-        for container in self.client.get("/containers/json", all="1").json():
-            self.client.delete(f"/containers/{container['Id']}", force="1", v="1")
+        remove_containers(self.client)
 
     def close(self) -> None:
         """Remove every container, stop the daemon, and raise AssertionError if anything is left on the host."""
@@ -222,11 +227,13 @@ class Dockerd:
                 raise AssertionError(f"dockerd did not start:\n{log_path.read_text(errors='replace')}")
             time.sleep(0.05)
 
+    def remove_containers(self) -> None:
+        remove_containers(self.client)
+
     def close(self) -> None:
         assert self._process is not None
         if answers(self.socket_path):
-            for container in self.client.get("/containers/json", all="1").json():
-                self.client.delete(f"/containers/{container['Id']}", force="1", v="1")
+            self.remove_containers()
         self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_S)

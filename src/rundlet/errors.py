@@ -18,6 +18,8 @@
     ├── Forbidden
     ├── NotImplementedHere         a known call that this engine does not offer
     ├── EngineUnavailable          nothing answers at that address
+    ├── EngineTimeout              the engine took longer than the caller allowed
+    ├── ConnectionLost             the connection ended in the middle of a call
     ├── StorageFull                no space left for what the call must keep
     ├── CorruptArchive             an archive or blob that is not what it claims
     ├── StartFailed                the program of a container or exec could not be started
@@ -40,12 +42,14 @@ __all__ = [
     "EXIT_STATUS",
     "HTTP_STATUS",
     "Conflict",
+    "ConnectionLost",
     "ContainerNotFound",
     "ContainerNotRunning",
     "ContainerStateConflict",
     "CorruptArchive",
     "DataRootLocked",
     "EngineError",
+    "EngineTimeout",
     "EngineUnavailable",
     "ExecNotFound",
     "Forbidden",
@@ -219,6 +223,27 @@ class EngineUnavailable(RundletError):
     def __init__(self, address: str, why: str) -> None:
         self.address = address
         super().__init__(f"cannot reach the engine at {address}: {why}")
+
+
+class EngineTimeout(RundletError):
+    """The engine at ``address`` was reached and may still be at work; the caller waits no longer."""
+
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, address: str, timeout_s: float) -> None:
+        self.address = address
+        self.timeout_s = timeout_s
+        super().__init__(f"the engine at {address} did not answer within {timeout_s:g} s")
+
+
+class ConnectionLost(RundletError):
+    """Whether the call took effect is unknown: ask the engine before repeating it."""
+
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, address: str, why: str) -> None:
+        self.address = address
+        super().__init__(f"lost the connection to the engine at {address}: {why}")
 
 
 class StorageFull(RundletError):

@@ -525,3 +525,16 @@ class ImageDeleteItem:
 
     Untagged: str | None = None
     Deleted: str | None = None
+
+
+@dataclass
+class ImageHistoryItem:
+    """One line of GET /images/{name}/history, newest first."""
+
+    Id: str
+    Created: int
+    """Unix seconds."""
+    CreatedBy: str
+    Tags: list[str] | None
+    Size: int
+    Comment: str

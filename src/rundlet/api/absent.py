@@ -1,0 +1,75 @@
+"""What this version has not got, answered so that clients which ask in passing are content.
+
+``docker inspect x`` looks for containers, images, networks, volumes and plugins in turn and goes on only at
+a clean 404; docker-py's suite wants 503 of swarm. No engine is needed to say no.
+"""
+
+from __future__ import annotations
+
+from rundlet.api.reply import AnyReply, json_reply
+from rundlet.api.request import Request
+from rundlet.api.routing import Route
+from rundlet.errors import EngineUnavailable, NotFound, NotImplementedHere, RundletError
+
+_SWARM = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
+
+
+class _NotASwarm(RundletError):
+    kind = EngineUnavailable.kind
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This node is not a swarm manager. Use another engine to run a swarm: this one never will."
+        )
+
+
+async def _swarm(request: Request) -> AnyReply:
+    raise _NotASwarm
+
+
+async def _no_networks(request: Request) -> AnyReply:
+    return json_reply([])
+
+
+async def _network(request: Request) -> AnyReply:
+    raise NotFound(f"network {request.name} not found")
+
+
+async def _no_volumes(request: Request) -> AnyReply:
+    return json_reply({"Volumes": [], "Warnings": None})
+
+
+async def _volume(request: Request) -> AnyReply:
+    raise NotFound(f"get {request.name}: no such volume")
+
+
+async def _no_plugins(request: Request) -> AnyReply:
+    return json_reply([])
+
+
+async def _plugin(request: Request) -> AnyReply:
+    raise NotFound(f'plugin "{request.name}" not found')
+
+
+async def _not_yet(request: Request) -> AnyReply:
+    raise NotImplementedHere(f"this version of Rundlet does not offer {request.method} {request.path}")
+
+
+def routes() -> list[Route]:
+    return [
+        *(
+            Route(method, pattern, _swarm)
+            for noun in _SWARM
+            for pattern in (f"/{noun}", f"/{noun}/{{name}}")
+            for method in ("GET", "POST", "DELETE")
+        ),
+        Route("GET", "/networks", _no_networks),
+        Route("GET", "/networks/", _no_networks),
+        Route("GET", "/networks/{name}", _network),
+        Route("POST", "/networks/create", _not_yet),
+        Route("GET", "/volumes", _no_volumes),
+        Route("GET", "/volumes/{name}", _volume),
+        Route("POST", "/volumes/create", _not_yet),
+        Route("GET", "/plugins", _no_plugins),
+        Route("GET", "/plugins/{name}/json", _plugin),
+    ]

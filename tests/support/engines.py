@@ -69,10 +69,10 @@ class RundletDaemon:
 
     @classmethod
     @contextlib.contextmanager
-    def create(cls) -> Iterator[Self]:
+    def create(cls, disk_root: Path = DISK) -> Iterator[Self]:
         """A started daemon on fresh directories, which are gone afterwards, as is everything it made."""
         with (
-            tempfile.TemporaryDirectory(prefix="rundlet-test-", dir=DISK) as disk,
+            tempfile.TemporaryDirectory(prefix="rundlet-test-", dir=disk_root) as disk,
             tempfile.TemporaryDirectory(prefix="rundlet-", dir="/run") as run,
         ):
             daemon = cls(f"t{secrets.token_hex(3)}", Path(disk) / "data", Path(run) / "r")

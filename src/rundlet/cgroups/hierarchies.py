@@ -27,6 +27,10 @@ class Cgroup(Protocol):
     def unified_fd(self) -> int | None:
         """The directory in the unified tree, open from :meth:`create` to :meth:`close`: for CLONE_INTO_CGROUP."""
 
+    @property
+    def directories(self) -> Mapping[str, str]:
+        """Hierarchy -> this group's directory in it: "cpu,cpuacct" (joined), "name=systemd", "" (the unified tree)."""
+
     def create(self) -> None:
         """Make the group. Conflict when it exists and is in use; on failure nothing is left."""
 

@@ -38,6 +38,14 @@ class CgroupV1:
         self._directories = [mount + path for mount in mounts]
         self._unified = hierarchies.unified + path if hierarchies.unified is not None else None
 
+    @property
+    def directories(self) -> Mapping[str, str]:
+        names: dict[str, list[str]] = {}
+        for controller, mount in self._controllers.items():
+            names.setdefault(mount, []).append(controller)
+        result = {",".join(controllers): mount + self.path for mount, controllers in names.items()}
+        return result if self._unified is None else result | {"": self._unified}
+
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(self) -> None:

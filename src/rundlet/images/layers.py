@@ -105,7 +105,7 @@ class LayerStore:
         if chain_id in self:
             return self.get(chain_id)
         with self._blobs.path(blob.digest).open("rb") as file, self._fresh() as fresh:
-            content = HashingReader(decompressed(_CountingReader(file, on_read)))
+            content = HashingReader(decompressed(CountingReader(file, on_read)))
             fresh.unpack(content, self._limits)
             if content.digest != diff_id:
                 raise CorruptArchive(f"layer {diff_id}", f"its content is {content.digest}")
@@ -178,7 +178,9 @@ class _FreshLayer:
         return layer
 
 
-class _CountingReader:
+class CountingReader:
+    """Passes ``source`` through and tells ``on_read`` how many bytes went by so far."""
+
     def __init__(self, source: Readable, on_read: Callable[[int], None]) -> None:
         self._source = source
         self._on_read = on_read

@@ -15,22 +15,24 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from rundlet.errors import CorruptArchive, ImageNotFound, InvalidArgument
-from rundlet.images import removal, space
+from rundlet.images import host, removal, space
 from rundlet.images.archives import read_archive
 from rundlet.images.blobs import BlobStore
 from rundlet.images.catalog import Catalog, Row, chain_ids_of
-from rundlet.images.digests import chain_ids, digest_of
+from rundlet.images.changes import apply_changes
+from rundlet.images.compression import decompressed
+from rundlet.images.digests import chain_ids
 from rundlet.images.history import history
-from rundlet.images.image import Image, parse_config
-from rundlet.images.layers import Blob, Layer, LayerStore
+from rundlet.images.image import Image, encode_config, host_architecture, now, parse_config
+from rundlet.images.layers import Blob, CountingReader, Layer, LayerStore
 from rundlet.images.members import ArchivedImage, Member
 from rundlet.images.progress import OnProgress, Progress, silent
 from rundlet.images.tar import TarLimits
@@ -60,8 +62,10 @@ class ImageStore:
         self._layers = LayerStore(root / "layers", self._workspace, self._blobs, self._limits)
         self._catalog = Catalog(root / "engine.db")
         self._lock = threading.Lock()
-        """Held while leases change and while garbage is taken away; never while something is unpacked."""
-        self._leases: Counter[str] = Counter()
+        """Held while garbage is taken away; never while something is unpacked."""
+        self._makers = 0
+        self._due = False
+        """Whether a collection waits for the last maker."""
         self._configs: dict[str, dict[str, Any]] = {}
 
     def close(self) -> None:
@@ -104,11 +108,9 @@ class ImageStore:
 
         Raises ImageNotFound, InvalidReference, InvalidArgument for a reference by digest.
         """
-        parsed = reference.parse(new)
-        if parsed.digest:
-            raise InvalidArgument("refusing to create a tag with a digest reference")
+        tag = _new_name(new)
         image = self.resolve(name)
-        self._catalog.tag(str(parsed), image.id)
+        self._catalog.tag(str(tag), image.id)
 
     def remove(
         self, name: str, *, force: bool = False, users: Callable[[str], Sequence[str]] = lambda _: ()
@@ -146,10 +148,10 @@ class ImageStore:
 
         Raises CorruptArchive, StorageFull; the store is then as it was.
         """
-        with self._workspace.directory("load") as directory, self._making() as lease:
+        with self._workspace.directory("load") as directory, self._making():
             with space.needed(self._workspace.path, "reading an image archive"):
                 archived = read_archive(stream, directory, self._limits, progress)
-            rows = [self._unpack(image, lease, progress) for image in archived]
+            rows = [self._unpack(image, progress) for image in archived]
             with self._catalog.transaction():
                 for row, image in zip(rows, archived, strict=True):
                     self._catalog.add(row)
@@ -161,14 +163,13 @@ class ImageStore:
             for name in (image.references or (None,))
         ]
 
-    def _unpack(self, image: ArchivedImage, lease: Callable[[Iterable[str]], None], progress: OnProgress) -> Row:
+    def _unpack(self, image: ArchivedImage, progress: OnProgress) -> Row:
         """Store the blobs of an image and unpack its layers, several at once."""
         diff_ids = parse_config(image.config)["rootfs"]["diff_ids"]
         if len(diff_ids) != len(image.layers):
             why = f"it names {len(diff_ids)} layers, the manifest {len(image.layers)}"
             raise CorruptArchive("image configuration", why)
         chain = chain_ids(diff_ids)
-        lease([digest_of(image.config), *chain, *(member.digest for member in image.layers)])
         for member in image.layers:
             self._adopt(member)
         with ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="unpack") as pool:
@@ -197,41 +198,107 @@ class ImageStore:
             Blob(member.digest, member.size), diff_id=diff_id, parent=parent, on_read=on_read
         )
 
+    def import_rootfs(
+        self,
+        stream: BinaryIO,
+        *,
+        reference: str | None,
+        message: str = "",
+        changes: Iterable[str] = (),
+        progress: OnProgress = silent,
+    ) -> Image:
+        """Make an image of one layer out of a root filesystem's tar, compressed or not.
+
+        ``changes``: Dockerfile instructions (:mod:`rundlet.images.changes`). ``reference`` None or empty leaves
+        the image without a name. Raises InvalidReference, InvalidArgument, CorruptArchive, StorageFull.
+        """
+        name = _new_name(reference)
+        defaults = apply_changes({}, changes)
+        created = now()
+        with self._making():
+            content = CountingReader(stream, lambda size: progress(Progress("Importing", current=size)))
+            layer = self._layers.build(decompressed(content))
+            step = {"created": created, "comment": message}
+            return self._add_built(layer, name, {"created": created, "comment": message, "config": defaults}, step)
+
+    def assemble_host(
+        self,
+        *,
+        reference: str = host.REFERENCE,
+        programs: Iterable[str] = host.PROGRAMS,
+        progress: OnProgress = silent,
+    ) -> Image:
+        """Make the image of this machine (:mod:`rundlet.images.host`): the same one while the machine is the same.
+
+        ``programs``: names or absolute paths of what to take beside Python and the shell. Raises PathNotFound,
+        InvalidReference, StorageFull.
+        """
+        name = _new_name(reference)
+        progress(Progress("Looking for programs and libraries"))
+        rootfs = host.plan(programs)
+        size = rootfs.size
+        with self._making():
+            content = CountingReader(rootfs.tar(), lambda done: progress(Progress("Assembling", "", done, size)))
+            layer = self._layers.build(content)
+            created = datetime.fromtimestamp(rootfs.newest, UTC).isoformat().replace("+00:00", "Z")
+            defaults = {"Env": host.environment(rootfs), "Cmd": ["python3"], "WorkingDir": "/"}
+            step = {"created": created, "created_by": "rundlet image assemble"}
+            return self._add_built(layer, name, {"created": created, "config": defaults}, step)
+
+    def _add_built(
+        self, layer: Layer, name: Reference | None, document: dict[str, Any], step: dict[str, Any]
+    ) -> Image:
+        """Put an image of one layer into the catalog; ``step`` is its history."""
+        image_id, config = encode_config(
+            {
+                "architecture": host_architecture(),
+                "os": "linux",
+                **document,
+                "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
+                "history": [step],
+            }
+        )
+        self._blobs.put(config)
+        with self._catalog.transaction():
+            self._catalog.add(Row(image_id, (layer.chain_id,), layer.size))
+            if name:
+                self._catalog.tag(str(name), image_id)
+        return self.resolve(image_id)
+
     # ── what is kept ──
 
     @contextlib.contextmanager
-    def _making(self) -> Iterator[Callable[[Iterable[str]], None]]:
-        """Protect what the block leases (digests, ChainIDs) until it ends; if it fails, collect what it made."""
-        leased: list[str] = []
+    def _making(self) -> Iterator[None]:
+        """What the block makes is named by no image until its end: nothing is collected before.
 
-        def lease(names: Iterable[str]) -> None:
-            with self._lock:
-                new = list(names)
-                leased.extend(new)
-                self._leases.update(new)
-
-        try:
-            yield lease
-        except BaseException:
-            self._release(leased)
-            self._collect()
-            raise
-        self._release(leased)
-
-    def _release(self, leased: list[str]) -> None:
+        A collection that somebody asks for meanwhile, or that a failure of the block makes necessary, comes
+        when the last such block has ended.
+        """
         with self._lock:
-            self._leases.subtract(leased)
-            self._leases = +self._leases
+            self._makers += 1
+        try:
+            yield
+        except BaseException:
+            self._due = True
+            raise
+        finally:
+            with self._lock:
+                self._makers -= 1
+            if self._due:
+                self._collect()
 
     def _collect(self) -> set[str]:
-        """Delete all layers and blobs that no image names and nobody has leased. Returns the ChainIDs."""
+        """Delete all layers and blobs that no image names. Returns the ChainIDs."""
         with self._lock:
+            self._due = self._makers > 0
+            if self._due:
+                return set()
             rows = self._catalog.all()
-            kept = chain_ids_of(rows) | self._leases.keys()
+            kept = chain_ids_of(rows)
             gone = {chain_id for chain_id in self._layers if chain_id not in kept}
             graves = [self._layers.bury(chain_id) for chain_id in gone]
-            needed = {row.id for row in rows} | self._leases.keys()
-            needed.update(self._layers.get(chain_id).blob.digest for chain_id in self._layers)
+            needed = {row.id for row in rows}
+            needed.update(self._layers.get(chain_id).blob.digest for chain_id in kept)
             for digest in [digest for digest in self._blobs if digest not in needed]:
                 self._blobs.discard(digest)
         for grave in graves:
@@ -264,6 +331,16 @@ class ImageStore:
     def list(self) -> list[Image]:
         """All images, in no particular order."""
         return [self._image(row) for row in self._catalog.all()]
+
+
+def _new_name(text: str | None) -> Reference | None:
+    """What an image that is being made will be called: checked before the work begins."""
+    if not text:
+        return None
+    name = reference.parse(text)
+    if name.digest:
+        raise InvalidArgument("refusing to create a tag with a digest reference")
+    return name
 
 
 def _key(name: Reference) -> str:

@@ -146,7 +146,7 @@ class Request:
         text = self.text(key)
         if not text:
             return None
-        digits = text[1:] if text[0] in "+-" else text
+        digits = text.removeprefix("-")
         if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
             raise InvalidArgument(f'invalid value for parameter {key}: "{text}" is not an integer')
         return int(text)

@@ -27,7 +27,7 @@ that clients still read), and a higher minimum locks out Traefik and testcontain
 
 Handler: TypeAlias = Callable[[Request], Awaitable[AnyReply]]
 
-_VERSIONED = re.compile(r"/v([0-9]+(?:\.[0-9]+)*)(/.*)")
+_VERSIONED = re.compile(r"/v([0-9]{1,9}(?:\.[0-9]{1,9}){0,2})(/.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def split_version(path: str) -> tuple[Version, str]:
     if match is None:
         return MAX_VERSION, path
     text, bare = match.groups()
-    version = tuple(int(part) for part in text.split(".")[:3])
+    version = tuple(int(part) for part in text.split("."))
     if version > MAX_VERSION:
         raise InvalidArgument(
             f"client version {text} is too new. Maximum supported API version is {_text(MAX_VERSION)}"

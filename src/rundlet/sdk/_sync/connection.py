@@ -194,11 +194,13 @@ class Connection:
     def _wait(self, *, read: bool, write: bool) -> None:
         self._waits += 1
         try:
+            if self._is_closed:
+                raise self._closed()
             ready = twins.wait_ready(self._socket, read=read, write=write, timeout_s=self._remaining())
             if not ready:
                 raise self._late()
             if self._is_closed:
-                raise ConnectionLost(str(self.address), "it was closed here")
+                raise self._closed()
         except BaseException:
             self.close()
             raise
@@ -214,4 +216,7 @@ class Connection:
         return EngineTimeout(str(self.address), self._timeout_s or 0.0)
 
     def _lost(self, error: OSError) -> ConnectionLost:
-        return ConnectionLost(str(self.address), "it was closed here" if self._is_closed else str(error.strerror))
+        return self._closed() if self._is_closed else ConnectionLost(str(self.address), str(error.strerror))
+
+    def _closed(self) -> ConnectionLost:
+        return ConnectionLost(str(self.address), "it was closed here")

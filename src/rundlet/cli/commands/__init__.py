@@ -1,0 +1,1 @@
+"""One module per command or small family. Each declares Command objects; the registry lists them."""

@@ -1,0 +1,39 @@
+"""Have an image that a container is to be made of: what ``run`` and ``create`` do about ``--pull``."""
+
+from __future__ import annotations
+
+from rundlet.cli.progress import show
+from rundlet.errors import NotFound
+from rundlet.wire import reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from rundlet.cli.context import Context
+    from rundlet.cli.flags import Arguments
+
+
+def create_container(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> str:
+    """Create the container, getting its image first if ``--pull`` asks for that; its ID. Warnings go to stderr."""
+    containers = context.engine().containers
+    name, platform = arguments["name"] or None, arguments["platform"] or None
+    if arguments["pull"] == "always":
+        get_image(context, body["Image"], platform=platform, quiet=arguments["quiet"])
+    try:
+        created = containers.create(body, name=name, platform=platform)
+    except NotFound:
+        # The status alone says that it is the image that is missing, as for docker/cli.
+        if arguments["pull"] != "missing" or reference.hex_id_prefix(body["Image"]):
+            raise
+        context.err(f"Unable to find image '{reference.parse(body['Image']).familiar}' locally")
+        get_image(context, body["Image"], platform=platform, quiet=arguments["quiet"])
+        created = containers.create(body, name=name, platform=platform)
+    context.warn_all(created.get("Warnings"))
+    return str(created["Id"])
+
+
+def get_image(context: Context, image: str, *, platform: str | None, quiet: bool) -> None:
+    with context.engine().images.pull(image, platform=platform) as reports:
+        show(reports, quiet=quiet)

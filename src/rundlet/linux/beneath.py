@@ -22,6 +22,8 @@ RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
+_AT_FDCWD = -100
+
 _RETRIES = 128
 """``EAGAIN``: something was renamed while ``..`` was resolved. An attacker can cause it, not keep it up."""
 
@@ -47,6 +49,15 @@ def open_beneath(root: int, path: str, flags: int, mode: int = 0, *, resolve: in
         if ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
             break
     raise failure(path)
+
+
+def crosses_magic_link(path: str) -> bool:
+    """Whether the way to ``path``, from the caller's own root or directory, leads through a magic link (or a loop)."""
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
+    fd = _openat2(_AT_FDCWD, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    if fd >= 0:
+        os.close(fd)
+    return fd < 0 and ctypes.get_errno() == errno.ELOOP
 
 
 def make_directory_beneath(root: int, path: str, mode: int = 0o755, *, resolve: int = 0) -> int:

@@ -17,6 +17,7 @@ class Kernel:
     """The real kernel. The calls of :mod:`os` are those that Python has already."""
 
     open_beneath = staticmethod(beneath.open_beneath)
+    crosses_magic_link = staticmethod(beneath.crosses_magic_link)
     make_directory_beneath = staticmethod(beneath.make_directory_beneath)
     make_file_beneath = staticmethod(beneath.make_file_beneath)
     make_node_at = staticmethod(beneath.make_node_at)

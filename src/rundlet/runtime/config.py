@@ -168,14 +168,18 @@ class Config:
 def parse(document: Mapping[str, Any]) -> Config:
     """The typed form of an OCI config. InvalidArgument names the member that is wrong."""
     config = Members(document, "config")
+    if not re.match(r"1\.\d+\.\d+", version := config.string("ociVersion")):
+        raise InvalidArgument(f'config.ociVersion: "{version}" is not a version 1 of the runtime specification')
     linux = config.object("linux")
     namespaces = _namespaces(linux)
     hostname, domainname = config.string("hostname"), config.string("domainname")
     if (hostname or domainname) and not namespaces.all & process.CLONE_NEWUTS:
         raise InvalidArgument("config.hostname: a host or domain name needs a uts namespace of its own")
     masked, readonly = (_absolute_paths(linux, name) for name in ("maskedPaths", "readonlyPaths"))
-    if not namespaces.new & process.CLONE_NEWNS:
-        raise NotImplementedHere("config.linux.namespaces: a container needs a new mount namespace here")
+    if not namespaces.all & process.CLONE_NEWNS:
+        raise NotImplementedHere(
+            "config.linux.namespaces: a container in the host's mount namespace is not offered"
+        )
     propagation, recursive = _root_propagation(linux)
     if any(config.object("hooks").mapping.values()):
         raise NotImplementedHere("config.hooks: hooks are not offered in this version")

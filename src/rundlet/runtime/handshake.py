@@ -4,9 +4,9 @@ A pair of ``SOCK_SEQPACKET`` sockets, both close-on-exec; one packet is one mess
 
     parent                                        child
     ──────                                        ─────
-    clone3                              ─────▶    reset signals, wait
+    clone3                              ─────▶    root file system
     put it into its cgroups
-    GO                                  ─────▶    set-up …
+    GO                                  ─────▶    the rest of the set-up …
                                         ◀─────    CONSOLE + descriptor    only with a terminal
                                         ◀─────    READY                   all but the credentials is done
                                         ◀─────    end of file             by execve: the program runs

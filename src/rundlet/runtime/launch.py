@@ -69,7 +69,7 @@ class Launch:
     def __init__(self, pid: int, pidfd: int, handshake: ParentEnd) -> None:
         self.pid = pid
         self.pidfd = pidfd
-        self.start_time = process.start_time(pid)
+        self.start_time = 0
         """Clock ticks after boot."""
         self._handshake = handshake
         self._console: int | None = None
@@ -226,10 +226,11 @@ def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup, kern
     launch = Launch(pid, pidfd, parent)
     try:
         cgroup.join(pid)
+        parent.go()
+        launch.start_time = process.start_time(pid)
     except BaseException:
         launch.abort()
         raise
-    parent.go()
     return launch
 
 
@@ -268,9 +269,8 @@ def _become(plan: Sequence[Operation], context: Context) -> NoReturn:
     stage = "prepare"
     try:
         _forget_the_parent()
-        if context.handshake.wait_go():
-            for operation in plan:
-                operation.execute(context)
+        for operation in plan:
+            operation.execute(context)
     except BaseException as error:  # noqa: BLE001 - the process boundary: the parent gets it
         stage = operation.describe() if "operation" in locals() else stage
         context.handshake.send_failure(_failure_of(stage, error))

@@ -25,6 +25,7 @@ from rundlet.runtime.operations.credentials import (
 )
 from rundlet.runtime.operations.devices import DEFAULT_DEVICES, MakeDevice, MakeLinks
 from rundlet.runtime.operations.identity import (
+    AwaitCgroups,
     JoinContainer,
     JoinKeyring,
     JoinNamespace,
@@ -44,9 +45,11 @@ from rundlet.runtime.operations.program import (
     EnterWorkingDirectory,
     Execute,
     MakeWorkingDirectory,
+    RefuseMagicLinks,
     RetryDirectory,
     SetHome,
     SetUmask,
+    candidates,
 )
 from rundlet.runtime.operations.rootfs import (
     BindRoot,
@@ -102,10 +105,11 @@ def plan_container(
         plan.append(SetOomScore(process.oom_score_adj))
     plan += [JoinNamespace(kind, path, fd) for kind, path, fd in namespaces if kind != CLONE_NEWPID]
     plan += [JoinKeyring(keyring_name(config)), NewSession()]
-    if config.namespaces.new & CLONE_NEWCGROUP:
-        plan.append(NewCgroupNamespace())
     plan.append(LeaveHostMounts(config.root.path, config.root_propagation))
     plan.append(MountOverlay(config.root.path, overlay) if overlay else BindRoot(config.root.path))
+    plan.append(AwaitCgroups())
+    if config.namespaces.new & CLONE_NEWCGROUP:
+        plan.append(NewCgroupNamespace())
     plan += [_mount(mount, cgroups) for mount in config.mounts]
     plan += _plan_devices(config)
     if stdio.terminal:
@@ -143,6 +147,7 @@ def plan_exec(
         JoinKeyring(keyring_name(config)),
         NewSession(),
         JoinContainer(init_pidfd, config.namespaces.all & ~CLONE_NEWPID),
+        AwaitCgroups(),
     ]
     if stdio.terminal:
         plan.append(OpenTerminal(stdio.console_size, console=False))
@@ -174,10 +179,12 @@ def _plan_process(process: Process, seccomp: bytes | None, stdio: ChildStdio) ->
     """What a container's first process and an exec have in common: all that follows the file systems."""
     program = Program(process.arguments, process.environment)
     environment = dict(variable.partition("=")[::2] for variable in process.environment)
+    paths = candidates(process.arguments[0], environment.get("PATH"))
     plan: list[Operation] = [
         SetStreams(stdio.streams),
         FindUser(process.user),
         EnterWorkingDirectory(process.cwd),
+        RefuseMagicLinks(paths),
         SetUmask(process.user.umask),
     ]
     if "HOME" not in environment:
@@ -193,6 +200,5 @@ def _plan_process(process: Process, seccomp: bytes | None, stdio: ChildStdio) ->
         plan.append(SetNoNewPrivileges())
         if seccomp is not None:
             plan.append(LoadSeccomp(seccomp))
-    search_path = tuple(path.split(":")) if (path := environment.get("PATH")) else ()
-    plan.append(Execute(process.arguments[0], search_path, program))
+    plan.append(Execute(process.arguments[0], paths, program))
     return plan

@@ -55,9 +55,8 @@ def read_accounts(context: Context, name: str) -> bytes:
         fd = kernel.open_beneath(context.root, f"/etc/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return b""
-    if not stat.S_ISREG(kernel.stat(fd).st_mode):
-        return b""
-    return kernel.read(fd, _ACCOUNTS_LIMIT)
+    status = kernel.stat(fd)
+    return kernel.read(fd, min(status.st_size, _ACCOUNTS_LIMIT)) if stat.S_ISREG(status.st_mode) else b""
 
 
 def home_of(context: Context) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rundlet.linux.beneath import RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV
 from rundlet.linux.process import CLONE_NEWCGROUP
-from rundlet.runtime.operations.base import Context
+from rundlet.runtime.operations.base import Context, SetupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,22 @@ class JoinContainer:
 
     def describe(self) -> str:
         return "join the container's namespaces"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitCgroups:
+    """Wait until the parent has put the process into its cgroups. Meanwhile both are at work.
+
+    Before anything that a limit should count or that depends on the cgroup, and long before anything of
+    the container runs: whatever it starts is born in the cgroups.
+    """
+
+    def execute(self, context: Context) -> None:
+        if not context.handshake.wait_go():
+            raise SetupError("the parent is gone", "system")
+
+    def describe(self) -> str:
+        return "wait for the cgroups"
 
 
 @dataclass(frozen=True, slots=True)

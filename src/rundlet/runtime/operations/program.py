@@ -85,6 +85,26 @@ def _chdir_error(path: str, error: OSError) -> SetupError:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseMagicLinks:
+    """Do not execute what /proc/self/exe and its kind lead to: our own executable (CVE-2019-5736).
+
+    Scripts can still name it as their interpreter, so this is the second line: the first is a sealed
+    executable, see :mod:`rundlet.linux.executable`. In the working directory, before a filter.
+    """
+
+    paths: tuple[str, ...]
+
+    def execute(self, context: Context) -> None:
+        for path in self.paths:
+            if context.kernel.crosses_magic_link(path):
+                text = os.strerror(errno.ELOOP).lower()
+                raise SetupError(f'exec: "{path}": {text}: unknown', "not-executable", errno.ELOOP)
+
+    def describe(self) -> str:
+        return "check the program's path"
+
+
+@dataclass(frozen=True, slots=True)
 class SetUmask:
     umask: int
 
@@ -136,15 +156,16 @@ class Execute:
     """Become the program. The search is execve(2) itself, as the user it will run as: no look before the leap."""
 
     name: str
-    search_path: tuple[str, ...]
+    paths: tuple[str, ...]
+    """Where it may be, in order: see :func:`candidates`."""
     program: Program = field(repr=False)
 
     def execute(self, context: Context) -> None:
-        if "/" in self.name:
-            self._fail(self.program.execute(os.fsencode(self.name)))
         denied: OSError | None = None
-        for directory in self.search_path:
-            error = self.program.execute(os.fsencode(f"{directory or '.'}/{self.name}"))
+        for path in self.paths:
+            error = self.program.execute(os.fsencode(path))
+            if path == self.name:
+                self._fail(error)
             if error.errno == errno.EACCES:
                 denied = error
             elif error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT):
@@ -167,6 +188,13 @@ class Execute:
 
     def describe(self) -> str:
         return f"execute {self.name}"
+
+
+def candidates(name: str, search_path: str | None) -> tuple[str, ...]:
+    """The paths that ``name`` can mean: itself if it has a slash, else one in each directory of $PATH. execvp(3)"""
+    if "/" in name:
+        return (name,)
+    return tuple(f"{directory or '.'}/{name}" for directory in search_path.split(":")) if search_path else ()
 
 
 def _is_directory(path: str) -> bool:

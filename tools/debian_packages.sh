@@ -54,4 +54,4 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
 fi
 # shellcheck disable=SC2086 # a list of words
-DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing
+DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null

@@ -37,7 +37,7 @@ if ! python=$(find_python); then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "make_venv: no CPython >= 3.11 with venv: installing Debian's python3 and python3-venv"
         apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv >/dev/null
     fi
     if ! python=$(find_python); then
         echo "make_venv: needs CPython >= 3.11 with venv and ensurepip (Debian: apt install python3 python3-venv)," \

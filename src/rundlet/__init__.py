@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "errors"]
 
+_HOMES = {"Engine": "rundlet.sdk._sync.engine"}
+
 
 def __getattr__(name: str) -> object:
-    if name == "Engine":
-        from rundlet.sdk._sync.engine import Engine
+    from importlib import import_module
 
-        return Engine
     if name == "errors":
-        import rundlet.errors
-
-        return rundlet.errors
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module("rundlet.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_HOMES[name]), name)
+    return found
 
 
 def __dir__() -> list[str]:

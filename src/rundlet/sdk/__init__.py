@@ -26,16 +26,13 @@ __all__ = ["Engine", "Frames", "Messages", "Stream", "Waiter"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "Engine":
-        from rundlet.sdk._sync.engine import Engine
+    from importlib import import_module
 
-        return Engine
-    if name in __all__:
-        from rundlet.sdk._sync import streams
-
-        found: object = getattr(streams, name)
-        return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "rundlet.sdk._sync.engine" if name == "Engine" else "rundlet.sdk._sync.streams"
+    found: object = getattr(import_module(home), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -25,6 +25,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
 MAX_CHUNK_LINE_BYTES = 4 * 1024
 MAX_INTERIM_RESPONSES = 16
+MAX_LENGTH_DIGITS = 18
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -32,7 +33,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"/[!-~]*")
 _FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _STATUS_LINE = re.compile(r"HTTP/1\.[0-9] ([1-9][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
-_CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -250,6 +250,7 @@ def _framing(method: str, head: Head) -> tuple[str, int]:
     if length is None:
         return "UNTIL_CLOSE", 0
     lengths = set(length.replace(" ", "").split(","))  # a repeated header may repeat the same number
-    if len(lengths) != 1 or not _CONTENT_LENGTH.fullmatch(only := lengths.pop()):
+    only = lengths.pop()
+    if lengths or not (only.isascii() and only.isdigit() and len(only) <= MAX_LENGTH_DIGITS):
         raise ProtocolError(f"not a content length: {length!r}")
     return ("SIZED", int(only)) if int(only) else ("DONE", 0)

@@ -39,12 +39,13 @@ MAX_PATH_LENGTH: Final = 255
 _LEGACY_DOMAIN = "index.docker.io"
 _OFFICIAL = "library/"
 
-_PATH = re.compile(r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*")
+# Compiled (and kept by re) at their first use: many a command never sees a reference.
+_PATH = r"[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*"
 _DOMAIN_PART = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
-_DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}")
-_HEX_ID = re.compile(r"(?:sha256:)?([a-f0-9]{1,64})")
+_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128}"
+_HEX_ID = r"(?:sha256:)?([a-f0-9]{1,64})"
 
 
 class Reference:
@@ -125,7 +126,7 @@ def parse(text: str, *, default_tag: str | None = DEFAULT_TAG) -> Reference:
 
     Raises InvalidReference; 64 hexadecimal digits are refused, since they are an image ID and never a name.
     """
-    if len(text) == 64 and _HEX_ID.fullmatch(text):
+    if len(text) == 64 and re.fullmatch(_HEX_ID, text):
         raise InvalidReference(text, "64 hexadecimal digits are an image ID, not a name")
     name, _, digest = text.partition("@")
     if "@" in text and not is_digest(digest):
@@ -138,7 +139,7 @@ def parse(text: str, *, default_tag: str | None = DEFAULT_TAG) -> Reference:
         path = _OFFICIAL + path
     if len(path) > MAX_PATH_LENGTH:
         raise InvalidReference(text, f"repository name must not be more than {MAX_PATH_LENGTH} characters")
-    if not _DOMAIN.fullmatch(domain) or not _PATH.fullmatch(path):
+    if not re.fullmatch(_DOMAIN, domain) or not re.fullmatch(_PATH, path):
         raise InvalidReference(text)
     if colon and not is_tag(tag):
         raise InvalidReference(text, "bad tag")
@@ -153,24 +154,24 @@ def parse_any(text: str) -> Reference | str:
     """
     if is_digest(text):
         return text
-    if len(text) == 64 and _HEX_ID.fullmatch(text):
+    if len(text) == 64 and re.fullmatch(_HEX_ID, text):
         return f"sha256:{text}"
     return parse(text)
 
 
 def hex_id_prefix(text: str) -> str | None:
     """The hexadecimal digits (1 to 64) of what may be a full or short image ID, else None."""
-    match = _HEX_ID.fullmatch(text)
+    match = re.fullmatch(_HEX_ID, text)
     return match[1] if match else None
 
 
 def is_tag(text: str) -> bool:
-    return _TAG.fullmatch(text) is not None
+    return re.fullmatch(_TAG, text) is not None
 
 
 def is_digest(text: str) -> bool:
     """Whether ``text`` is a complete digest of an algorithm that the OCI specification registers."""
-    return _DIGEST.fullmatch(text) is not None
+    return re.fullmatch(_DIGEST, text) is not None
 
 
 def _split_domain(name: str) -> tuple[str, str]:

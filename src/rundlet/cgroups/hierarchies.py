@@ -24,12 +24,13 @@ class Cgroup(Protocol):
         """Below the root of each hierarchy: ``/rundlet/<container id>``."""
 
     @property
-    def unified_fd(self) -> int | None:
-        """The directory in the unified tree, open from :meth:`create` to :meth:`close`: for CLONE_INTO_CGROUP."""
+    def directories(self) -> Mapping[str, str]:
+        """Hierarchy -> the group's directory. A hierarchy is named as in its mount: ``cpu,cpuacct``,
+        ``name=systemd``; the unified tree is ``""``."""
 
     @property
-    def directories(self) -> Mapping[str, str]:
-        """Hierarchy -> this group's directory in it: "cpu,cpuacct" (joined), "name=systemd", "" (the unified tree)."""
+    def unified_fd(self) -> int | None:
+        """The directory in the unified tree, open from :meth:`create` to :meth:`close`: for CLONE_INTO_CGROUP."""
 
     def create(self) -> None:
         """Make the group. Conflict when it exists and is in use; on failure nothing is left."""

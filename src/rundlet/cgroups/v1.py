@@ -34,24 +34,21 @@ class CgroupV1:
         self.path = path
         self.unified_fd: int | None = None
         self._controllers = hierarchies.controllers
-        mounts = dict.fromkeys(hierarchies.controllers.values())
-        self._directories = [mount + path for mount in mounts]
-        self._unified = hierarchies.unified + path if hierarchies.unified is not None else None
-
-    @property
-    def directories(self) -> Mapping[str, str]:
-        names: dict[str, list[str]] = {}
-        for controller, mount in self._controllers.items():
-            names.setdefault(mount, []).append(controller)
-        result = {",".join(controllers): mount + self.path for mount, controllers in names.items()}
-        return result if self._unified is None else result | {"": self._unified}
+        names: dict[str, str] = {}
+        for name, mount in hierarchies.controllers.items():
+            names[mount] = f"{names[mount]},{name}" if mount in names else name
+        self.directories = {name: mount + path for mount, name in names.items()}
+        self._v1_directories = list(self.directories.values())
+        self._unified: str | None = None
+        if hierarchies.unified is not None:
+            self._unified = self.directories[""] = hierarchies.unified + path
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(self) -> None:
         made: list[str] = []
         try:
-            for directory in self._all_directories():
+            for directory in self.directories.values():
                 self._make(directory)
                 made.append(directory)
             if self._unified is not None:
@@ -64,7 +61,7 @@ class CgroupV1:
     def join(self, pid: int) -> None:
         data = str(pid).encode()
         with expedited_grace_periods():
-            for directory in self._directories:
+            for directory in self._v1_directories:
                 try:
                     _write(f"{directory}/cgroup.procs", data)
                 except OSError as error:
@@ -76,16 +73,13 @@ class CgroupV1:
 
     def remove(self) -> bool:
         self.close()
-        removed = [_remove_tree(directory) for directory in self._all_directories()]
+        removed = [_remove_tree(directory) for directory in self.directories.values()]
         return all(removed)
 
     def close(self) -> None:
         if self.unified_fd is not None:
             os.close(self.unified_fd)
             self.unified_fd = None
-
-    def _all_directories(self) -> list[str]:
-        return self._directories + ([self._unified] if self._unified is not None else [])
 
     def _make(self, directory: str) -> None:
         try:
@@ -145,7 +139,7 @@ class CgroupV1:
     # ── processes ───────────────────────────────────────────────────────────────────────────────────────────
 
     def pids(self) -> list[int]:
-        top = self._unified or self._directories[0]
+        top = self._unified or self._v1_directories[0]
         result: set[int] = set()
         for directory, _, _ in os.walk(top):
             with suppress(FileNotFoundError):

@@ -205,7 +205,7 @@ class SpoolReader:
 
     @property
     def is_finished(self) -> bool:
-        """Both streams have ended and everything was read. (A terminal's stderr ends at once.)"""
+        """Both streams have ended and everything was read. (A terminal's stderr ends when it does.)"""
         return not self._open_streams
 
     def read(self, max_bytes: int = 1024 * 1024) -> list[Record]:

@@ -66,6 +66,11 @@ def test_a_group_is_made_once_in_each_hierarchy_and_removed_from_all(tmp_path: P
         {"cpu": joined, "cpuacct": joined, "memory": str(roots["memory"])}, str(roots["unified"])
     )
     cgroup = hierarchies.cgroup("/rundlet/abc")
+    assert cgroup.directories == {
+        "cpu,cpuacct": f"{joined}/rundlet/abc",
+        "memory": f"{roots['memory']}/rundlet/abc",
+        "": f"{roots['unified']}/rundlet/abc",
+    }
 
     cgroup.create()
     assert all((root / "rundlet/abc").is_dir() for root in roots.values())

@@ -13,7 +13,10 @@ need() {
     command -v "$command" >/dev/null 2>&1 && return
     for package in "$@"; do
         if apt-cache show "$package" >/dev/null 2>&1; then
-            missing="$missing $package"
+            case " $missing " in
+                *" $package "*) ;;
+                *) missing="$missing $package" ;;
+            esac
             return
         fi
     done

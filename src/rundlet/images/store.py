@@ -1,6 +1,6 @@
 """The image store: what the engine asks about images, and the only one who decides what is deleted.
 
-    DATA/blobs  DATA/layers  DATA/tmp  DATA/engine.db (images, image_tags)
+    DATA/blobs  DATA/layers  DATA/empty  DATA/tmp  DATA/engine.db (images, image_tags)
 
 An image exists when the catalog names it; that is the last thing that happens when one is made and the first
 when one is removed. A blob or layer that no image names is garbage: it is collected after a removal, after a
@@ -61,6 +61,9 @@ class ImageStore:
         self._blobs = BlobStore(root / "blobs" / "sha256", self._workspace)
         self._layers = LayerStore(root / "layers", self._workspace, self._blobs, self._limits)
         self._catalog = Catalog(root / "engine.db")
+        self._empty = root / "empty"
+        """The lower directory of an image without layers."""
+        self._empty.mkdir(exist_ok=True)
         self._lock = threading.Lock()
         """Held while garbage is taken away; never while something is unpacked."""
         self._makers = 0
@@ -89,13 +92,13 @@ class ImageStore:
         return self._image(row)
 
     def lower_dirs(self, image: Image) -> list[Path]:
-        """What overlayfs takes as lower directories, topmost first. Empty for an image without layers."""
-        directories = []
+        """What overlayfs takes as lower directories, topmost first; at least one, since overlayfs insists."""
+        directories: list[Path] = []
         for chain_id in reversed(image.layers):
             directories.append(self._layers.diff(chain_id))
             if self._layers.get(chain_id).opaque:
                 break
-        return directories
+        return directories or [self._empty]
 
     def history(self, image: Image) -> list[ImageHistoryItem]:
         """Newest first, as ``docker history`` shows it."""

@@ -81,11 +81,17 @@ def rundlet(environment: dict[str, str], *arguments: str, shown: str = "") -> No
     subprocess.run([RUNDLET, *arguments], env=environment, check=True)
 
 
+def output_of(environment: dict[str, str], *arguments: str) -> str:
+    return subprocess.run(
+        [RUNDLET, *arguments], env=environment, check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+
+
 @contextlib.contextmanager
 def engine(run_root: Path) -> Iterator[dict[str, str]]:
     """A daemon in the background; the environment in which the CLI finds it."""
     host = f"unix://{run_root}/rundlet.sock"
-    command = ["daemon", "--instance", INSTANCE, "--host", host]
+    command = ["daemon", "--stop-containers", "--instance", INSTANCE, "--host", host]
     command += ["--data-root", str(DATA_ROOT), "--run-root", str(run_root)]
     say(f"$ {shlex.join(['rundlet', *command])} &")
     log_path = run_root.parent / "daemon.log"
@@ -108,7 +114,9 @@ def engine(run_root: Path) -> Iterator[dict[str, str]]:
 
 def show(environment: dict[str, str]) -> None:
     """The README's promise, step by step."""
-    rundlet(environment, "image", "assemble", "--if-missing", "rundlet/host")
+    if not output_of(environment, "images", "--quiet", "rundlet/host"):
+        rundlet(environment, "image", "assemble")
+    rundlet(environment, "images")
     limits = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "16", "--network", "none"]
     options = ["run", "--detach", "--name", "cask", "--hostname", "cask", *limits, "rundlet/host"]
     program = ["python3", "-c", PROGRAM, str(Path(__file__).resolve()), str(os.getpid())]
@@ -126,7 +134,7 @@ def show(environment: dict[str, str]) -> None:
     )
     state = "{{.State.Status}} pid={{.State.Pid}} memory={{.HostConfig.Memory}} pids={{.HostConfig.PidsLimit}}"
     rundlet(environment, "inspect", "--format", state, "cask")
-    rundlet(environment, "stop", "--time", "2", "cask")
+    rundlet(environment, "stop", "-t", "2", "cask")
     rundlet(environment, "inspect", "--format", "{{.State.Status}} exit={{.State.ExitCode}}", "cask")
     rundlet(environment, "rm", "cask")
     rundlet(environment, "ps", "--all")

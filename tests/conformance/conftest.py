@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class DockerCli:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "DOCKER_HOST": self.host}
+        return {**os.environ, "DOCKER_HOST": self.host, "RUNDLET_HOST": self.host}
 
     def run_detached(self, *arguments: str) -> str:
         """``run -d --network none``; the container's id."""
@@ -64,11 +65,12 @@ class DockerCli:
 
 
 def _pairs() -> list[object]:
-    """Ours with every docker CLI there is; dockerd with its own."""
-    marks = [pytest.mark.privileged]
+    """Ours with every docker CLI there is, and with our own in the same words; dockerd with its own."""
+    programs = {f"rundlet-{program.parent.as_posix()[1:].replace('/', '-')}": program for program in _CLIENTS}
+    programs["rundlet-rundlet"] = Path(sys.executable).parent / "rundlet"
     pairs: list[object] = [
-        pytest.param(("daemon", program), id=f"rundlet-{program.parts[1:-1][-2]}", marks=marks)
-        for program in _CLIENTS
+        pytest.param(("daemon", program), id=name, marks=pytest.mark.privileged)
+        for name, program in programs.items()
     ]
     pairs += [
         pytest.param(("dockerd", program), id="dockerd", marks=pytest.mark.dockerd) for program in _CLIENTS[:1]

@@ -263,6 +263,8 @@ class Connection(asyncio.Protocol):
 
     async def _send_stream(self, reply: Stream, request: Request) -> None:
         request.abandonable = True
+        if not request.body.complete:
+            self._on_body_wanted()  # "100 Continue" cannot follow the headers
         try:
             self._send(self._response(reply, (b"Transfer-Encoding", b"chunked")))
             async for item in reply.items:

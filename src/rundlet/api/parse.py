@@ -1,4 +1,5 @@
-"""Reads request documents the way Go's ``encoding/json`` does, since that is what every Docker client is used to.
+"""Reads request documents the way Go's ``encoding/json`` does, since that is what every Docker client is used to,
+and writes replies that way.
 
 Keys match in any case, unknown keys are ignored, ``null`` anywhere means "left out", an empty body is an
 empty object, a lone string stands for a one-element command. What Go refuses is refused here, too: a wrong
@@ -14,7 +15,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -29,6 +30,31 @@ the conversion that follows finds it and names the place."""
 
 _STRING_OR_LIST = frozenset({"Cmd", "Entrypoint", "Shell", "CapAdd", "CapDrop"})
 """The fields whose type in Go is ``strslice.StrSlice``, which reads a string as a list of one."""
+
+_OMITTED = frozenset(
+    [
+        "Annotations",
+        "ArgsEscaped",
+        "Deleted",
+        "Error",
+        "Health",
+        "Healthcheck",
+        "Init",
+        "MacAddress",
+        "Mounts",
+        "NetworkDisabled",
+        "Shell",
+        "SizeRootFs",
+        "SizeRw",
+        "StopSignal",
+        "StopTimeout",
+        "StorageOpt",
+        "Sysctls",
+        "Tmpfs",
+        "Untagged",
+    ]
+)
+"""The fields that moby marks ``omitempty``: left out rather than null. All others are written as null."""
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -48,7 +74,22 @@ def parse_document(raw: bytes, cls: type[T]) -> T:
 
 def encode_document(document: Any) -> bytes:
     """``document`` as JSON, ended by a newline as Go's encoder ends it."""
-    return msgspec.json.encode(document) + b"\n"
+    plain = msgspec.to_builtins(document)
+    _drop_omitted(plain)
+    return msgspec.json.encode(plain) + b"\n"
+
+
+def _drop_omitted(value: Any) -> None:
+    items: Iterable[Any] = ()
+    if type(value) is dict:
+        for key in _OMITTED.intersection(value):
+            if value[key] is None:
+                del value[key]
+        items = value.values()
+    elif type(value) is list:
+        items = value
+    for item in items:
+        _drop_omitted(item)
 
 
 @functools.cache

@@ -72,7 +72,7 @@ class Members:
             return None
         try:
             key = _key(name.encode())
-        except (CorruptArchive, UnicodeEncodeError):
+        except CorruptArchive:
             return None
         for _ in range(_MAX_LINKS):
             if key not in self._links:

@@ -111,9 +111,8 @@ class ImageStore:
 
         Raises ImageNotFound, InvalidReference, InvalidArgument for a reference by digest.
         """
-        tag = _new_name(new)
-        image = self.resolve(name)
-        self._catalog.tag(str(tag), image.id)
+        tag = _tag(new)
+        self._catalog.tag(str(tag), self.resolve(name).id)
 
     def remove(
         self, name: str, *, force: bool = False, users: Callable[[str], Sequence[str]] = lambda _: ()
@@ -173,8 +172,9 @@ class ImageStore:
             why = f"it names {len(diff_ids)} layers, the manifest {len(image.layers)}"
             raise CorruptArchive("image configuration", why)
         chain = chain_ids(diff_ids)
-        for member in image.layers:
-            self._adopt(member)
+        for member, chain_id in zip(image.layers, chain, strict=True):
+            if chain_id not in self._layers:
+                self._adopt(member)
         with ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="unpack") as pool:
             jobs = [
                 pool.submit(self._unpack_layer, member, diff_id, parent, progress)
@@ -215,7 +215,7 @@ class ImageStore:
         ``changes``: Dockerfile instructions (:mod:`rundlet.images.changes`). ``reference`` None or empty leaves
         the image without a name. Raises InvalidReference, InvalidArgument, CorruptArchive, StorageFull.
         """
-        name = _new_name(reference)
+        name = _tag(reference) if reference else None
         defaults = apply_changes({}, changes)
         created = now()
         with self._making():
@@ -236,7 +236,7 @@ class ImageStore:
         ``programs``: names or absolute paths of what to take beside Python and the shell. Raises PathNotFound,
         InvalidReference, StorageFull.
         """
-        name = _new_name(reference)
+        name = _tag(reference)
         progress(Progress("Looking for programs and libraries"))
         rootfs = host.plan(programs)
         size = rootfs.size
@@ -336,10 +336,8 @@ class ImageStore:
         return [self._image(row) for row in self._catalog.all()]
 
 
-def _new_name(text: str | None) -> Reference | None:
-    """What an image that is being made will be called: checked before the work begins."""
-    if not text:
-        return None
+def _tag(text: str) -> Reference:
+    """A name that may be given to an image."""
     name = reference.parse(text)
     if name.digest:
         raise InvalidArgument("refusing to create a tag with a digest reference")

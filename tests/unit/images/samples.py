@@ -38,9 +38,9 @@ def hard_link(name: str, target: str) -> Member:
     return entry(name, type=tarfile.LNKTYPE, linkname=target)
 
 
-def pack(members: Iterable[Member], format: int = tarfile.PAX_FORMAT) -> bytes:
+def pack(members: Iterable[Member], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=format) as tar:
+    with tarfile.open(fileobj=out, mode="w", format=tar_format) as tar:
         for info, data in members:
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()

@@ -35,23 +35,23 @@ def read(data: bytes) -> bytes:
 
 @each
 def test_content_comes_back(name: str) -> None:
-    assert CONTENT == read(COMPRESSORS[name](CONTENT))
+    assert read(COMPRESSORS[name](CONTENT)) == CONTENT
 
 
 @each
 def test_empty_content_comes_back(name: str) -> None:
-    assert b"" == read(COMPRESSORS[name](b""))
+    assert read(COMPRESSORS[name](b"")) == b""
 
 
 @pytest.mark.parametrize("name", ["gzip", "bzip2", "xz", "zstd"])
 def test_members_in_a_row_are_one_stream(name: str) -> None:
     """pigz, eStargz and zstd:chunked write several."""
-    assert b"onetwo" == read(COMPRESSORS[name](b"one") + COMPRESSORS[name](b"two"))
+    assert read(COMPRESSORS[name](b"one") + COMPRESSORS[name](b"two")) == b"onetwo"
 
 
 @each_compressed
 def test_zeros_after_the_end_are_padding(name: str) -> None:
-    assert b"one" == read(COMPRESSORS[name](b"one") + bytes(10_000))
+    assert read(COMPRESSORS[name](b"one") + bytes(10_000)) == b"one"
 
 
 @each_compressed
@@ -72,7 +72,7 @@ def test_damage_is_found(name: str) -> None:
     data[len(data) // 2] ^= 0xFF
 
     with pytest.raises(CorruptArchive, match=name):
-        assert CONTENT == read(bytes(data))
+        assert read(bytes(data)) == CONTENT
 
 
 def test_a_stream_that_wants_gigabytes_of_memory_is_refused() -> None:
@@ -87,7 +87,7 @@ def test_a_source_that_gives_a_byte_at_a_time_is_told_as_well() -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             return super().read(min(size or 1, 1))
 
-    assert b"slow" == decompressed(Trickle(gzip.compress(b"slow"))).read()
+    assert decompressed(Trickle(gzip.compress(b"slow"))).read() == b"slow"
 
 
 @given(st.binary(max_size=500), st.sampled_from(sorted(COMPRESSORS)))

@@ -25,22 +25,22 @@ def read(data: bytes, limits: TarLimits | None = None) -> dict[bytes, bytes]:
     return {item.name: b"".join(reader.data()) for item in reader}
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_format_that_tarfile_writes_is_read_back(format: int) -> None:
+@pytest.mark.parametrize("tar_format", FORMATS)
+def test_every_format_that_tarfile_writes_is_read_back(tar_format: int) -> None:
     fields = {"mode": 0o4751, "uid": 1234, "gid": 5678, "mtime": 1_700_000_000}
-    reader = TarReader(io.BytesIO(pack([entry("dir/file", b"x" * 1000, **fields)], format)))
+    reader = TarReader(io.BytesIO(pack([entry("dir/file", b"x" * 1000, **fields)], tar_format)))
 
     item = next(iter(reader))
 
-    assert (b"dir/file", Kind.FILE, 0o4751) == (item.name, item.kind, item.mode)
-    assert (1234, 5678, 1_700_000_000 * 10**9, 1000) == (item.uid, item.gid, item.mtime_ns, item.size)
-    assert b"x" * 1000 == b"".join(reader.data())
+    assert (item.name, item.kind, item.mode) == (b"dir/file", Kind.FILE, 0o4751)
+    assert (item.uid, item.gid, item.mtime_ns, item.size) == (1234, 5678, 1_700_000_000 * 10**9, 1000)
+    assert b"".join(reader.data()) == b"x" * 1000
 
 
-@pytest.mark.parametrize("format", FORMATS[1:])
-def test_names_and_links_of_any_length_are_read(format: int) -> None:
+@pytest.mark.parametrize("tar_format", FORMATS[1:])
+def test_names_and_links_of_any_length_are_read(tar_format: int) -> None:
     name, target = "n/" * 300 + "end", "t/" * 400
-    items = list(TarReader(io.BytesIO(pack([symlink(name, target), hard_link("h", name)], format))))
+    items = list(TarReader(io.BytesIO(pack([symlink(name, target), hard_link("h", name)], tar_format))))
 
     assert [name.encode(), b"h"] == [item.name for item in items]
     assert [target.encode(), name.encode()] == [item.link for item in items]
@@ -55,26 +55,28 @@ def test_ustar_prefix_belongs_to_the_name() -> None:
 def test_pax_times_keep_their_nanoseconds() -> None:
     member = entry("f", pax_headers={"mtime": "1700000000.123456789"})
 
-    assert 1_700_000_000_123_456_789 == next(iter(TarReader(io.BytesIO(pack([member]))))).mtime_ns
+    assert next(iter(TarReader(io.BytesIO(pack([member]))))).mtime_ns == 1_700_000_000_123_456_789
 
 
 def test_large_numbers_are_read_in_base_256() -> None:
     item = next(iter(TarReader(io.BytesIO(pack([entry("f", uid=2**31, gid=2**32 - 2)], tarfile.GNU_FORMAT)))))
 
-    assert (2**31, 2**32 - 2) == (item.uid, item.gid)
+    assert (item.uid, item.gid) == (2**31, 2**32 - 2)
 
 
 def test_extended_attributes_are_read_as_bytes() -> None:
     value = "\x01\x00\udcff\udcfe"  # tarfile hands on bytes that are not UTF-8 as surrogates
     member = entry("f", pax_headers={"SCHILY.xattr.security.capability": value})
 
-    assert {b"security.capability": b"\x01\x00\xff\xfe"} == next(iter(TarReader(io.BytesIO(pack([member]))))).xattrs
+    assert next(iter(TarReader(io.BytesIO(pack([member]))))).xattrs == {
+        b"security.capability": b"\x01\x00\xff\xfe"
+    }
 
 
 def test_attributes_as_bsdtar_writes_them_are_read() -> None:
     member = entry("f", pax_headers={"LIBARCHIVE.xattr.user.a%20b": "aGk"})
 
-    assert {b"user.a b": b"hi"} == next(iter(TarReader(io.BytesIO(pack([member]))))).xattrs
+    assert next(iter(TarReader(io.BytesIO(pack([member]))))).xattrs == {b"user.a b": b"hi"}
 
 
 def test_a_slash_at_the_end_makes_an_old_file_entry_a_directory() -> None:
@@ -98,21 +100,21 @@ def test_sparse_files_are_read_as_gnu_tar_writes_them(tmp_path: Path, options: l
     item = next(iter(reader))
 
     stored = [(offset, length) for offset, length in item.extents or () if length]
-    assert (b"sparse", 64 << 20) == (item.name, item.size)
-    assert [at for at in range(0, 60 << 20, 2 << 20)] == [offset for offset, _ in stored]
-    assert b"part" * 2048 * 30 == b"".join(reader.data())
+    assert (item.name, item.size) == (b"sparse", 64 << 20)
+    assert [offset for offset, _ in stored] == list(range(0, 60 << 20, 2 << 20))
+    assert b"".join(reader.data()) == b"part" * 2048 * 30
 
 
 def test_data_that_nobody_reads_is_skipped() -> None:
     reader = TarReader(io.BytesIO(pack([entry("a", b"1" * 5000), entry("b", b"2")])))
 
-    assert [b"a", b"b"] == [item.name for item in reader]
+    assert [item.name for item in reader] == [b"a", b"b"]
 
 
 def test_an_archive_without_end_marker_is_complete() -> None:
     data = pack([entry("f", b"x")], tarfile.USTAR_FORMAT)[: 2 * BLOCK]
 
-    assert {b"f": b"x"} == read(data)
+    assert read(data) == {b"f": b"x"}
 
 
 @pytest.mark.parametrize("length", [1, 100, 511, 513, 600, 1023, 1100])
@@ -158,7 +160,7 @@ def test_a_long_row_of_extension_headers_does_not_recurse() -> None:
     header.size, header.type = 2, b"L"
     block = header.tobuf(tarfile.GNU_FORMAT) + b"n\0".ljust(BLOCK, b"\0")
 
-    assert {b"n": b""} == read(block * 5000 + pack([entry("f")], tarfile.USTAR_FORMAT))
+    assert read(block * 5000 + pack([entry("f")], tarfile.USTAR_FORMAT)) == {b"n": b""}
 
 
 @pytest.mark.parametrize(
@@ -192,16 +194,20 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 @given(st.lists(st.tuples(names, st.binary(max_size=2000)), max_size=5), st.sampled_from(FORMATS[1:]))
-def test_whatever_tarfile_writes_we_read(files: list[tuple[str, bytes]], format: int) -> None:
-    members: list[Member] = [entry(f"f{number}{name.replace('/', '')}", data) for number, (name, data) in enumerate(files)]
+def test_whatever_tarfile_writes_we_read(files: list[tuple[str, bytes]], tar_format: int) -> None:
+    members: list[Member] = [
+        entry(f"f{number}{name.replace('/', '')}", data) for number, (name, data) in enumerate(files)
+    ]
 
-    assert {info.name.encode(): data for info, data in members} == read(pack(members, format))
+    assert {info.name.encode(): data for info, data in members} == read(pack(members, tar_format))
 
 
 @given(st.data())
 def test_any_damage_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     headers = {"GNU.sparse.map": "0,2,4,2", "GNU.sparse.size": "9", "SCHILY.xattr.user.a": "b", "mtime": "1.5"}
-    archive = bytearray(pack([entry("a" * 120, b"data", pax_headers=headers), symlink("l", "t" * 200), entry("b")]))
+    archive = bytearray(
+        pack([entry("a" * 120, b"data", pax_headers=headers), symlink("l", "t" * 200), entry("b")])
+    )
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(archive) - 1))
         archive[at] = data.draw(st.integers(0, 255))

@@ -21,7 +21,13 @@ from tests.unit.images.samples import Member, directory, entry, hard_link, pack,
 
 def tree(root: Path) -> dict[str, str]:
     """Relative path -> kind, for everything below ``root``."""
-    kinds = {stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFIFO: "fifo", stat.S_IFCHR: "char"}
+    kinds = {
+        stat.S_IFDIR: "dir",
+        stat.S_IFREG: "file",
+        stat.S_IFLNK: "link",
+        stat.S_IFIFO: "fifo",
+        stat.S_IFCHR: "char",
+    }
     return {
         str(path.relative_to(root)): kinds[stat.S_IFMT(path.lstat().st_mode)] for path in sorted(root.rglob("*"))
     }
@@ -29,7 +35,7 @@ def tree(root: Path) -> dict[str, str]:
 
 def assert_contained(root: Path) -> None:
     """The canary beside the layer is as it was, and has no company."""
-    assert "alive" == (root.parent / "canary").read_text()
+    assert (root.parent / "canary").read_text() == "alive"
     assert {"canary", "layer", "tmp"} == {path.name for path in root.parent.iterdir()}
 
 
@@ -50,24 +56,30 @@ def test_files_links_and_directories_come_out_with_their_metadata(root: Path, un
     )
 
     motd = root / "etc/motd"
-    assert {"etc": "dir", "etc/again": "file", "etc/link": "link", "etc/motd": "file", "pipe": "fifo"} == tree(root)
-    assert ("hello", 0o4711, 1234567890) == (motd.read_text(), motd.stat().st_mode & 0o7777, motd.stat().st_mtime)
+    assert tree(root) == {
+        "etc": "dir",
+        "etc/again": "file",
+        "etc/link": "link",
+        "etc/motd": "file",
+        "pipe": "fifo",
+    }
+    assert (motd.read_text(), motd.stat().st_mode & 0o7777, motd.stat().st_mtime) == ("hello", 0o4711, 1234567890)
     assert motd.stat().st_ino == (root / "etc/again").stat().st_ino
-    assert "/etc/motd" == os.readlink(root / "etc/link")
-    assert 0o622 == (root / "pipe").stat().st_mode & 0o777
-    assert 5 == unpacked.size
+    assert os.readlink(root / "etc/link") == "/etc/motd"
+    assert (root / "pipe").stat().st_mode & 0o777 == 0o622
+    assert unpacked.size == 5
 
 
 def test_directories_keep_their_time_although_files_come_into_them_later(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([directory("d"), entry("d/f", b"x")]))
 
-    assert 1_000_000_000 == (root / "d").stat().st_mtime
+    assert (root / "d").stat().st_mtime == 1_000_000_000
 
 
 def test_the_archive_may_describe_the_root_itself(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([directory("./", 0o711)]))
 
-    assert 0o711 == root.stat().st_mode & 0o777
+    assert root.stat().st_mode & 0o777 == 0o711
 
 
 def test_missing_directories_are_made_open_to_all_whatever_the_umask(root: Path, unpack_tar: Unpack) -> None:
@@ -77,7 +89,7 @@ def test_missing_directories_are_made_open_to_all_whatever_the_umask(root: Path,
     finally:
         os.umask(before)
 
-    assert [0o755, 0o755] == [(root / path).stat().st_mode & 0o777 for path in ("a", "a/b")]
+    assert [(root / path).stat().st_mode & 0o777 for path in ("a", "a/b")] == [0o755, 0o755]
 
 
 def test_sparse_files_stay_sparse_and_whole(root: Path, unpack_tar: Unpack, tmp_path: Path) -> None:
@@ -114,27 +126,27 @@ def test_what_comes_later_replaces_what_came_earlier(root: Path, unpack_tar: Unp
         )
     )
 
-    assert {
+    assert tree(root) == {
         "dir-then-file": "file",
         "file-then-dir": "dir",
         "file-then-dir/in": "file",
         "link-then-file": "file",
         "twice": "dir",
         "twice/kept": "file",
-    } == tree(root)
-    assert 0o755 == (root / "twice").stat().st_mode & 0o777
+    }
+    assert (root / "twice").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_directory_that_was_replaced_is_not_written_to_any_more(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([directory("a"), entry("a/1"), directory("b"), symlink("a", "b"), entry("a/2")]))
 
-    assert {"a": "link", "b": "dir", "b/2": "file"} == tree(root)
+    assert tree(root) == {"a": "link", "b": "dir", "b/2": "file"}
 
 
 def test_a_hard_link_to_itself_loses_nothing(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([entry("f", b"kept"), hard_link("f", "./f")]))
 
-    assert "kept" == (root / "f").read_text()
+    assert (root / "f").read_text() == "kept"
 
 
 # ── whiteouts ──
@@ -143,8 +155,8 @@ def test_a_hard_link_to_itself_loses_nothing(root: Path, unpack_tar: Unpack) -> 
 def test_a_whiteout_becomes_the_device_that_overlayfs_knows(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([directory("d"), entry("d/.wh.gone"), entry(".wh..wh.plnk"), entry("implied/.wh.x")]))
 
-    assert {"d": "dir", "d/gone": "char", "implied": "dir", "implied/x": "char"} == tree(root)
-    assert 0 == (root / "d/gone").stat().st_rdev
+    assert tree(root) == {"d": "dir", "d/gone": "char", "implied": "dir", "implied/x": "char"}
+    assert (root / "d/gone").stat().st_rdev == 0
 
 
 @pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "d/.wh.", "d/.wh..", "d/.wh..."])
@@ -157,20 +169,20 @@ def test_a_whiteout_that_hides_no_name_is_refused(root: Path, unpack_tar: Unpack
 def test_a_whiteout_hides_nothing_of_its_own_layer(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([entry("before"), entry(".wh.before"), entry(".wh.after"), entry("after", b"x")]))
 
-    assert {"after": "file", "before": "file"} == tree(root)
+    assert tree(root) == {"after": "file", "before": "file"}
 
 
 def test_a_whiteout_through_a_link_stays_in_the_layer(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([symlink("out", ".."), entry("out/.wh.canary")]))
 
-    assert {"canary": "char", "out": "link"} == tree(root)
+    assert tree(root) == {"canary": "char", "out": "link"}
     assert_contained(root)
 
 
 def test_an_archive_cannot_bring_a_whiteout_as_a_device(root: Path, unpack_tar: Unpack) -> None:
     unpack_tar(pack([entry("x", type=tarfile.CHRTYPE, devmajor=0, devminor=0)]))
 
-    assert {} == tree(root)
+    assert tree(root) == {}
 
 
 @pytest.mark.parametrize(
@@ -210,14 +222,14 @@ def test_an_absolute_name_is_below_the_root(root: Path, unpack_tar: Unpack) -> N
     unpack_tar(pack([entry(str(root.parent / "canary"), b"dead")]))
 
     assert_contained(root)
-    assert "dead" == (root / str(root.parent).lstrip("/") / "canary").read_text()
+    assert (root / str(root.parent).lstrip("/") / "canary").read_text() == "dead"
 
 
 @pytest.mark.parametrize("target", ["/", "..", "../../..", "."])
 def test_a_file_through_a_link_stays_in_the_layer(root: Path, unpack_tar: Unpack, target: str) -> None:
     unpack_tar(pack([symlink("out", target), entry("out/canary", b"dead")]))
 
-    assert "dead" == (root / "canary").read_text()
+    assert (root / "canary").read_text() == "dead"
     assert_contained(root)
 
 

@@ -52,7 +52,7 @@ def open_beneath(root: int, path: str, flags: int, mode: int = 0, *, resolve: in
 
 
 def crosses_magic_link(path: str) -> bool:
-    """Whether the way to ``path``, from the caller's own root or directory, leads through a magic link (or a loop)."""
+    """Whether ``path``, from the caller's own root or directory, leads through a magic link (or a loop)."""
     how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
     fd = _openat2(_AT_FDCWD, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     if fd >= 0:

@@ -161,17 +161,16 @@ class Execute:
     program: Program = field(repr=False)
 
     def execute(self, context: Context) -> None:
-        denied: OSError | None = None
+        found: OSError | None = None
         for path in self.paths:
             error = self.program.execute(os.fsencode(path))
-            if path == self.name:
+            if path == self.name or error.errno not in _NOT_HERE:
                 self._fail(error)
-            if error.errno == errno.EACCES:
-                denied = error
-            elif error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT):
-                self._fail(error)
-        if denied is not None:
-            self._fail(denied)
+            # A script whose interpreter is missing is ENOENT, too.
+            if found is None and os.path.lexists(path):
+                found = error
+        if found is not None:
+            self._fail(found)
         raise SetupError(
             f'exec: "{self.name}": executable file not found in $PATH: unknown', "no-program", errno.ENOENT
         )
@@ -190,8 +189,12 @@ class Execute:
         return f"execute {self.name}"
 
 
+_NOT_HERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT)
+"""After these a search goes on to the next directory: execvp(3)."""
+
+
 def candidates(name: str, search_path: str | None) -> tuple[str, ...]:
-    """The paths that ``name`` can mean: itself if it has a slash, else one in each directory of $PATH. execvp(3)"""
+    """The paths ``name`` can mean: itself if it has a slash, else one in each directory of $PATH. execvp(3)"""
     if "/" in name:
         return (name,)
     return tuple(f"{directory or '.'}/{name}" for directory in search_path.split(":")) if search_path else ()

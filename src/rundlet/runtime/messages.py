@@ -15,7 +15,8 @@ The socket is ``AF_UNIX``/``SOCK_SEQPACKET``: one packet is one message, JSON pl
                           ◀───────────  Started(pid, …)   + [pidfd, stdin?, stdout, stderr | console]
 
     Reopen(container, exec?)                  ───────────▶   the same descriptors, for a daemon that came back
-                          ◀───────────  Started(pid, …)   + the descriptors of its Start or Exec
+                          ◀───────────  Started(pid, …)   + the descriptors of its Start or Exec;
+                                                             /dev/null stands for one that is closed
 
     Signal(container, exec?, signal)          ───────────▶   pidfd_send_signal; SIGKILL thaws a frozen container
     CloseStdin(container, exec?)              ───────────▶   drops the supervisor's own write end
@@ -259,9 +260,23 @@ def _fields_of(value: object) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
 
 
+_KINDS: dict[str, type[Any]] = {
+    **dict.fromkeys(("serial", "version", "pid", "start_time", "code", "signal", "at_ns", "errno"), int),
+    **dict.fromkeys(("container_id", "exec_id", "spool", "seccomp", "kind", "stage", "message"), str),
+    **dict.fromkeys(("upper", "work"), str),
+    **dict.fromkeys(("terminal", "stdin", "volatile", "oom_killed", "force"), bool),
+    **dict.fromkeys(("config", "process", "stdio", "overlay", "task", "exit"), dict),
+    **dict.fromkeys(("lower", "tasks", "console_size"), list),
+}
+"""What the value of a field is in JSON: a name means the same in every message."""
+_OPTIONAL = frozenset({"exec_id", "overlay", "seccomp", "console_size", "exit", "signal"})
+
+
 def _build(name: str, value: Any) -> Any:
-    if value is None:
+    if value is None and name in _OPTIONAL:
         return None
+    if type(value) is not _KINDS[name]:
+        raise TypeError(f"{name}: {value!r}")
     if name == "tasks":
         return [_build("task", item) for item in value]
     if name == "console_size":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
 
 from rundlet.errors import EngineError
 
@@ -54,7 +53,7 @@ def is_serving(run_root: str) -> bool:
 
 
 def _spawn(run: str, instance: str, ready: int) -> None:
-    source = str(Path(__file__).resolve().parents[3])
+    source = os.path.abspath(f"{__file__}/../../../..")  # the directory that holds the package
     arguments = [
         *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOTSTRAP.format(path=source)),
         *(f"--run-root={run}", f"--cgroup-parent=/{instance}", f"--ready-fd={_READY_FD}"),

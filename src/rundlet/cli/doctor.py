@@ -84,7 +84,7 @@ class Machine:
 
 def examine(data_root: str = "/var/lib/rundlet") -> list[Finding]:
     machine = Machine(data_root=data_root)
-    return [finding for check in _CHECKS for finding in check(machine)]
+    return [finding for check in CHECKS for finding in check(machine)]
 
 
 def _kernel(machine: Machine) -> Iterator[Finding]:
@@ -281,7 +281,7 @@ def _modules(machine: Machine) -> Iterator[Finding]:
             yield Finding(WARN, name, f"not installed: {without}", "pip install 'rundlet[all]'")
 
 
-_CHECKS: tuple[Callable[[Machine], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Machine], Iterator[Finding]], ...] = (
     _kernel,
     _architecture,
     _privileges,

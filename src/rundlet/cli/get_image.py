@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rundlet.cli.progress import show
-from rundlet.errors import NotFound
+from rundlet.errors import InvalidReference, NotFound
 from rundlet.wire import reference
 
 TYPE_CHECKING = False
@@ -25,13 +25,22 @@ def create_container(context: Context, arguments: Arguments, body: Mapping[str, 
         created = containers.create(body, name=name, platform=platform)
     except NotFound:
         # The status alone says that it is the image that is missing, as for docker/cli.
-        if arguments["pull"] != "missing" or reference.hex_id_prefix(body["Image"]):
+        wanted = _pullable(body["Image"])
+        if arguments["pull"] != "missing" or wanted is None:
             raise
-        context.err(f"Unable to find image '{reference.parse(body['Image']).familiar}' locally")
+        context.err(f"Unable to find image '{wanted.familiar}' locally")
         get_image(context, body["Image"], platform=platform, quiet=arguments["quiet"])
         created = containers.create(body, name=name, platform=platform)
     context.warn_all(created.get("Warnings"))
     return str(created["Id"])
+
+
+def _pullable(image: str) -> reference.Reference | None:
+    """None for an image ID, which no registry knows."""
+    try:
+        return reference.parse(image)
+    except InvalidReference:
+        return None
 
 
 def get_image(context: Context, image: str, *, platform: str | None, quiet: bool) -> None:

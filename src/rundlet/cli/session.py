@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 
 from rundlet.cli import detach_keys
 from rundlet.errors import ConnectionLost, RundletError
@@ -50,7 +51,7 @@ class Session:
         if not self._tty:
             self._join(stream)
             return not self._detached
-        with RawMode(STDIN if self._joins_stdin else -1), watch_window_size(STDOUT, _quietly(resize)):
+        with RawMode(STDIN) if self._joins_stdin else nullcontext(), watch_window_size(STDOUT, _quietly(resize)):
             if size := window_size(STDOUT):
                 _quietly(resize)(size)
             self._join(stream)

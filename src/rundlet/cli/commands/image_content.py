@@ -121,7 +121,7 @@ PULL = Command(
 ASSEMBLE = Command(
     "image assemble",
     "[OPTIONS]",
-    "Make an image of the engine machine's Python, shell and core tools, without a network",
+    "Make an image of this machine's own programs, without a network",
     _assemble,
     flags=(
         repeated("program", "A program more to put in, by name or path", short="p"),

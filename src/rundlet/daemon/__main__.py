@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rundlet.daemon.config import parse_arguments
+from rundlet.daemon.process_title import set_process_title
 from rundlet.errors import RundletError
 
 
@@ -39,4 +40,5 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 if __name__ == "__main__":
+    set_process_title(["rundlet", "daemon", *sys.argv[1:]])
     sys.exit(main(sys.argv[1:]))

@@ -131,7 +131,7 @@ def encode_config(document: Mapping[str, Any]) -> tuple[str, bytes]:
 
 def _check_rootfs(rootfs: Any) -> None:
     _expect(rootfs, dict, "rootfs")
-    diff_ids = rootfs.get("diff_ids") or []
+    diff_ids = [] if rootfs.get("diff_ids") is None else rootfs["diff_ids"]
     _expect(diff_ids, list, "rootfs.diff_ids")
     if len(diff_ids) > MAX_LAYERS:
         raise CorruptArchive("image configuration", f"{len(diff_ids)} layers are more than {MAX_LAYERS}")

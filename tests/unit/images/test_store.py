@@ -42,7 +42,7 @@ def load(store: ImageStore, archive: bytes) -> list[Loaded]:
 def content(data_root: Path) -> set[str]:
     """Everything that the store keeps, as paths: to see that nothing is left, or nothing was changed."""
     kept = [*(data_root / "blobs").rglob("*"), *(data_root / "layers").rglob("*"), *(data_root / "tmp").rglob("*")]
-    return {str(path.relative_to(data_root)) for path in kept if path != data_root / "blobs/sha256"}
+    return {str(path.relative_to(data_root)) for path in kept} - {"blobs/sha256", "tmp/gone"}
 
 
 # ── loading ──

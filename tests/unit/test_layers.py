@@ -38,7 +38,7 @@ def import_without_site_packages(modules: list[str]) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("package", ["errors", "wire", "linux", "cgroups", "runtime", "terminal", "sdk"])
+@pytest.mark.parametrize("package", ["errors", "wire", "linux", "cgroups", "runtime", "terminal", "sdk", "cli"])
 def test_the_standard_library_is_enough_for(package: str) -> None:
     modules = modules_of(package)
     assert modules

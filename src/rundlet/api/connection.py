@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from http import HTTPStatus
 from typing import Protocol, cast
 from urllib.parse import unquote
 
@@ -26,6 +25,8 @@ from rundlet.api.hangup import HangupWatch
 from rundlet.api.hijack import HijackedStream
 from rundlet.api.reply import AnyReply, Headers, Hijack, Reply, Stream, json_reply
 from rundlet.api.request import Body, ClientDisconnected, Request
+from rundlet.api.sender import Sender
+from rundlet.errors import RundletError
 
 _logger = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ HEAD_TIMEOUT_S = 60.0
 _BODY_HIGH = 256 * 1024
 _DISCARD_LIMIT = 1024 * 1024
 _DISCARD_TIMEOUT_S = 2.0
-
-_REASONS = {int(status): status.phrase.encode() for status in HTTPStatus}
 
 
 class Application(Protocol):
@@ -55,14 +54,13 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._transport: asyncio.Transport
+        self._sender: Sender
         self._hangup: HangupWatch
         self._request: Request | None = None
         self._task: asyncio.Task[None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._eof = False
         self._ending = False
-        self._writable = asyncio.Event()
-        self._writable.set()
 
     def shut_down(self) -> asyncio.Task[None] | None:
         """End what this client waits for; the task that is left is work under way (a stop, a removal)."""
@@ -77,6 +75,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
+        self._sender = Sender(self._h11, self._transport, self._application.headers)
         self._hangup = HangupWatch(transport, self._on_gone, eof_is_hangup=True)
         self._connections.add(self)
 
@@ -95,16 +94,16 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._connections.discard(self)
-        self._writable.set()
+        self._sender.resume()
         self._hangup.stop()
-        self._stop_head_timer()
+        self._time_head(started=False)
         self._on_gone()
 
     def pause_writing(self) -> None:
-        self._writable.clear()
+        self._sender.pause()
 
     def resume_writing(self) -> None:
-        self._writable.set()
+        self._sender.resume()
 
     # ── coming in ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,7 +113,8 @@ class Connection(asyncio.Protocol):
             while True:
                 event = self._h11.next_event()
                 if event is h11.NEED_DATA:
-                    self._start_head_timer()
+                    if self._task is None and self._h11.trailing_data[0]:
+                        self._time_head(started=True)
                     return
                 if event is h11.PAUSED:
                     # What follows is the next request, or the stream behind a switch of protocols.
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
             self._request.body.feed_end()
 
     def _start(self, head: h11.Request) -> None:
-        self._stop_head_timer()
+        self._time_head(started=False)
         target, _, query = head.target.decode("latin-1").partition("?")
         self._request = Request(
             head.method.decode("latin-1"),
@@ -153,8 +153,7 @@ class Connection(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._serve(self._request))
 
     def _on_body_wanted(self) -> None:
-        if self._h11.they_are_waiting_for_100_continue:
-            self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+        self._sender.go_ahead()
         self._limit_reading(False)
 
     def _limit_reading(self, too_much: bool) -> None:
@@ -165,15 +164,14 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
 
-    def _start_head_timer(self) -> None:
-        if self._task is None and self._head_timer is None and self._h11.trailing_data[0]:
-            loop = asyncio.get_running_loop()
-            self._head_timer = loop.call_later(HEAD_TIMEOUT_S, self._transport.abort)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
+    def _time_head(self, *, started: bool) -> None:
+        """Give a client that has started a request a while to end its headers."""
+        if not started and self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        elif started and self._head_timer is None:
+            loop = asyncio.get_running_loop()
+            self._head_timer = loop.call_later(HEAD_TIMEOUT_S, self._transport.abort)
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         """What came is no HTTP, or breaks off. While a handler runs, that ends its body and not its reply."""
@@ -182,7 +180,7 @@ class Connection(asyncio.Protocol):
             return
         if self._h11.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self._transport.is_closing():
             document = {"message": f"malformed HTTP request: {error}"}
-            self._send_reply(json_reply(document, error.error_status_hint), head=False)
+            self._sender.reply(json_reply(document, error.error_status_hint), head=False)
         self._transport.close()
 
     def _on_gone(self) -> None:
@@ -201,14 +199,14 @@ class Connection(asyncio.Protocol):
             if isinstance(reply, Hijack):
                 await self._hijack(reply, request)
             else:
-                if isinstance(reply, Stream):
-                    await self._send_stream(reply, request)
-                else:
-                    self._send_reply(reply, head=request.method == "HEAD")
-                    await self._writable.wait()
-                reusable = await self._discard_body(request)
+                await self._reply(reply, request)
+                reusable = await request.body.discard(_DISCARD_LIMIT, _DISCARD_TIMEOUT_S)
         except (ClientDisconnected, ConnectionResetError):
             _logger.debug("%s %s: the client went away", request.method, request.path)
+        except RundletError as error:
+            _logger.warning("%s %s: cut off: %s", request.method, request.path, error)
+        except Exception:  # the request boundary, for what fails behind the headers
+            _logger.exception("%s %s: cut off", request.method, request.path)
         finally:
             _logger.debug("%s %s: %.1f ms", request.method, request.path, (time.perf_counter() - started) * 1e3)
             self._task = self._request = None
@@ -216,6 +214,16 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
         if reusable:
             self._next_request()
+
+    async def _reply(self, reply: Reply | Stream, request: Request) -> None:
+        if isinstance(reply, Stream):
+            request.abandonable = True
+            if not request.body.complete:
+                self._on_body_wanted()  # "100 Continue" cannot follow the headers
+            await self._sender.stream(reply)
+        else:
+            self._sender.reply(reply, head=request.method == "HEAD")
+            await self._sender.drain()
 
     def _next_request(self) -> None:
         if {self._h11.our_state, self._h11.their_state} == {h11.DONE} and not self._ending:
@@ -225,60 +233,12 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
-    async def _discard_body(self, request: Request) -> bool:
-        """Read over what the handler left of the body, within reason: a client that is cut off while it
-        sends may never see the reply. False when there is too much of it."""
-        if request.body.complete and not request.body.buffered:
-            return True
-        discarded = 0
-        try:
-            async with asyncio.timeout(_DISCARD_TIMEOUT_S):
-                async for data in request.body:
-                    discarded += len(data)
-                    if discarded > _DISCARD_LIMIT:
-                        return False
-        except TimeoutError:
-            return False
-        return True
-
-    def _send(self, *events: h11.Event) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(b"".join(self._h11.send(event) or b"" for event in events))
-
-    def _response(self, reply: Reply | Stream, *more: tuple[bytes, bytes]) -> h11.Response:
-        headers = [*self._application.headers, *reply.headers, *more]
-        if reply.content_type:
-            headers.append((b"Content-Type", reply.content_type))
-        return h11.Response(status_code=reply.status, headers=headers, reason=_REASONS.get(reply.status, b""))
-
-    def _send_reply(self, reply: Reply, *, head: bool) -> None:
-        if reply.status in (204, 304):
-            self._send(self._response(reply), h11.EndOfMessage())
-            return
-        response = self._response(reply, (b"Content-Length", b"%d" % len(reply.body)))
-        if reply.body and not head:
-            self._send(response, h11.Data(data=reply.body), h11.EndOfMessage())
-        else:
-            self._send(response, h11.EndOfMessage())
-
-    async def _send_stream(self, reply: Stream, request: Request) -> None:
-        request.abandonable = True
-        if not request.body.complete:
-            self._on_body_wanted()  # "100 Continue" cannot follow the headers
-        try:
-            self._send(self._response(reply, (b"Transfer-Encoding", b"chunked")))
-            async for item in reply.items:
-                self._send(h11.Data(data=item))
-                await self._writable.wait()
-            self._send(h11.EndOfMessage())
-        finally:
-            await reply.items.aclose()
-
     async def _hijack(self, reply: Hijack, request: Request) -> None:
         """Leave HTTP behind: from here on the transport belongs to a :class:`HijackedStream`."""
         task = self._task
         assert task is not None
         request.abandonable = True
+        await request.body.discard(_DISCARD_LIMIT, _DISCARD_TIMEOUT_S)  # some send their parameters twice
         received, _ = self._h11.trailing_data
         self._hangup.stop()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import parse_qs
 
@@ -79,10 +79,6 @@ class Body:
         self.buffered -= len(data)
         return data
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self.read():
-            yield data
-
     async def read_all(self, limit: int) -> bytes:
         """The whole body. Raises :class:`InvalidArgument` when it is longer than ``limit`` bytes."""
         parts, size = [], 0
@@ -92,6 +88,22 @@ class Body:
             if size > limit:
                 raise InvalidArgument(f"request body is larger than {limit} bytes")
         return b"".join(parts)
+
+    async def discard(self, limit: int, timeout_s: float) -> bool:
+        """Read over what nobody wants, within reason: a client that is cut off while it sends may never see
+        the reply. False when there is too much of it."""
+        if self.complete and not self._chunks:
+            return True
+        size = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                while data := await self.read():
+                    size += len(data)
+                    if size > limit:
+                        return False
+        except TimeoutError:
+            return False
+        return True
 
 
 class Request:

@@ -260,7 +260,7 @@ class FakeImages(Images):
         return self._progress(stream)
 
     def import_(
-        self, stream: BinaryIO, *, reference: str, message: str = "", changes: Sequence[str] = ()
+        self, stream: BinaryIO, *, reference: str = "", message: str = "", changes: Sequence[str] = ()
     ) -> AsyncIterator[dict[str, Any]]:
         self._note("import", reference, message, list(changes))
         return self._progress(stream)

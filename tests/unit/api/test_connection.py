@@ -11,6 +11,7 @@ import pytest
 from rundlet.api import connection
 from rundlet.api.reply import NO_CONTENT, AnyReply, Reply, Stream, json_reply
 from rundlet.api.request import Request
+from rundlet.errors import EngineError
 from tests.unit.api.conftest import TIMEOUT_S, Serve, SimpleApp
 
 
@@ -291,12 +292,18 @@ class TestReplies:
             assert made < 100
             assert peer.read_chunk() == b"x" * 65536
 
-    def test_stream_that_fails_is_cut_off_without_its_end(self, serve: Serve) -> None:
+    @pytest.mark.parametrize(
+        ("error", "logged"),
+        [(ConnectionResetError(), ""), (EngineError("fell behind"), "fell behind"), (KeyError("k"), "Traceback")],
+    )
+    def test_stream_that_fails_is_cut_off_without_its_end(
+        self, serve: Serve, error: Exception, logged: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         """The client can tell that something is missing: the last chunk never comes."""
 
         async def items() -> AsyncGenerator[bytes]:
             yield b"x"
-            raise ConnectionResetError
+            raise error
 
         async def handler(request: Request) -> AnyReply:
             return Stream(items())
@@ -306,6 +313,7 @@ class TestReplies:
             peer.read_head()
             assert peer.read_chunk() == b"x"
             assert peer.read_to_end() == b""
+        assert logged in caplog.text
 
 
 class TestDisconnect:

@@ -129,6 +129,22 @@ class TestSession:
             peer.read_head()
             assert peer.read_to_end() == b"hellobye"
 
+    def test_body_of_an_attach_is_no_stdin(self, serve: Serve) -> None:
+        """dockerode sends its parameters in the query and once more in the body."""
+
+        async def handler(request: Request) -> AnyReply:
+            async def run(stream: HijackedStream) -> None:
+                await serve_session(stream, EchoSession(), framed=False)
+
+            return Hijack(RAW_STREAM, run)
+
+        with serve(SimpleApp(handler)).connect() as peer:
+            peer.request("POST", "/attach?stream=1", b'{"stream":true}', UPGRADE)
+            peer.read_head()
+            peer.send(b"stdin")
+            peer.half_close()
+            assert peer.read_to_end() == b"stdinbye"
+
     def test_output_is_framed_when_asked_for(self, serve: Serve) -> None:
         with serve(app_for(EchoSession(stream=stdcopy.STDERR), framed=True)).connect() as peer:
             peer.request("POST", "/attach", headers=UPGRADE)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rundlet.engine.container import Container
 from rundlet.errors import EngineError
 
 __all__ = ["Event", "Events"]
@@ -57,6 +58,10 @@ class Events:
         self._past: deque[Event] = deque(maxlen=_KEPT)
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
     def emit(self, type_: str, action: str, actor_id: str, attributes: Mapping[str, str]) -> None:
         event = Event(type_, action, actor_id, attributes, time.time_ns())
         self._past.append(event)
@@ -66,6 +71,12 @@ class Events:
                 queue.put_nowait(None)
             else:
                 queue.put_nowait(event)
+
+    def emit_container(self, action: str, container: Container, **attributes: str) -> None:
+        """With the labels, the image and the name of the container, as Docker's events have them."""
+        definition = container.definition
+        common = {**(definition.config.Labels or {}), "image": definition.config.Image, "name": definition.name}
+        self.emit("container", action, definition.id, common | attributes)
 
     def subscribe(
         self,

@@ -1,0 +1,136 @@
+"""Making a container: request and image become a record, directories and a commit, in an order that a kill
+cannot break.
+
+    1. check and merge           nothing has happened
+    2. take name and image       in memory
+    3. make directories          upper, work, volumes, missing bind sources
+    4. commit                    the container exists
+    5. register                  everyone sees it
+
+What a kill between 3 and 4 leaves, start-up sweeps: no record names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Sequence
+
+from rundlet.engine.config import EngineConfig
+from rundlet.engine.container import Container, Definition, LogSettings, State
+from rundlet.engine.core import Core
+from rundlet.engine.merge import arguments, check_request, complete_host, merge_config, warnings_about
+from rundlet.engine.mounts import MountSpec, plan_mounts
+from rundlet.engine.output import Output
+from rundlet.engine.registry import Entry
+from rundlet.engine.volumes import Volume
+from rundlet.errors import ImageNotFound
+from rundlet.images import Image
+from rundlet.wire.documents import ContainerCreateRequest
+
+__all__ = ["Creation", "layer_paths"]
+
+_REMOVAL_POLL_S = 0.01
+"""Between looks at an image that is being removed: rare, and over soon."""
+
+
+class Creation:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def create(self, request: ContainerCreateRequest, name: str | None) -> tuple[str, list[str]]:
+        container_id = secrets.token_hex(32)
+        name = self._core.registry.reserve_name(name, container_id)
+        try:
+            image, layers = await self._take_image(request.Image, container_id)
+            try:
+                return await self._make(request, name, container_id, image, layers)
+            except BaseException:
+                self._core.uses.release(image.id, container_id)
+                raise
+        except BaseException:
+            self._core.registry.release_name(name)
+            raise
+
+    async def _take_image(self, name: str, container_id: str) -> tuple[Image, list[str]]:
+        """The image and its layers, kept from being removed. Once more if it is being removed just now."""
+        while True:
+            image, layers = await self._core.tasks.in_thread(self._find_image, name)
+            if self._core.uses.take(image.id, container_id):
+                return image, layers
+            await asyncio.sleep(_REMOVAL_POLL_S)
+
+    def _find_image(self, name: str) -> tuple[Image, list[str]]:
+        if not name:
+            raise ImageNotFound(name)
+        image = self._core.images.resolve(name)
+        root = self._core.config.data_root
+        return image, [os.path.relpath(path, root) for path in self._core.images.lower_dirs(image)]
+
+    async def _make(
+        self, request: ContainerCreateRequest, name: str, container_id: str, image: Image, layers: list[str]
+    ) -> tuple[str, list[str]]:
+        container = self._record(request, name, container_id, image, layers)
+        mounts = container.definition.mounts
+        new_volumes = self._core.volumes.missing(mounts, container.definition.created_ns)
+        try:
+            await self._core.tasks.in_thread(self._make_directories, container_id, mounts)
+            await self._core.store.add_container(container, new_volumes)
+        except BaseException:
+            await self._core.tasks.in_thread(self._unmake, container_id, new_volumes)
+            raise
+        self._core.volumes.add(new_volumes)
+        self._core.registry.add(Entry(container, Output(name, self._core.tasks)))
+        self._core.events.emit_container("create", container)
+        definition = container.definition
+        return container_id, warnings_about(definition.config, definition.host)
+
+    def _record(
+        self, request: ContainerCreateRequest, name: str, container_id: str, image: Image, layers: list[str]
+    ) -> Container:
+        config = merge_config(request, image.defaults)
+        host = complete_host(request.HostConfig, private_cgroups=False)
+        check_request(config, host)
+        log = self._log_settings(host.LogConfig.Type, host.LogConfig.Config)
+        host.LogConfig.Type, host.LogConfig.Config = log.driver, log.options
+        if not config.Hostname and host.UTSMode != "host":
+            config.Hostname = container_id[:12]
+        definition = Definition(
+            id=container_id,
+            name=name,
+            created_ns=time.time_ns(),
+            image_id=image.id,
+            image_layers=layers,
+            config=config,
+            host=host,
+            networking=request.NetworkingConfig,
+            args=arguments(config),
+            mounts=plan_mounts(host, config.Volumes or (), self._mounts_of),
+            log=log,
+        )
+        return Container(definition, State())
+
+    def _log_settings(self, driver: str, options: dict[str, str] | None) -> LogSettings:
+        if driver:
+            is_default = driver == self._core.config.log_driver and not options
+            return LogSettings(driver, dict(self._core.config.log_options if is_default else options or {}))
+        return LogSettings(self._core.config.log_driver, dict(self._core.config.log_options))
+
+    def _mounts_of(self, ref: str) -> Sequence[MountSpec]:
+        return self._core.registry.resolve(ref).container.definition.mounts
+
+    def _make_directories(self, container_id: str, mounts: Sequence[MountSpec]) -> None:
+        self._core.snapshots.create(container_id)
+        self._core.volumes.make_directories(mounts)
+
+    def _unmake(self, container_id: str, volumes: Sequence[Volume]) -> None:
+        self._core.snapshots.remove(container_id)
+        for volume in volumes:
+            self._core.volumes.remove_directory(volume.name)
+
+
+def layer_paths(definition: Definition, config: EngineConfig) -> list[str]:
+    """Lower directories for the overlay, topmost first."""
+    return [str(config.data_root / layer) for layer in definition.image_layers]

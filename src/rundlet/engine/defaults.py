@@ -75,7 +75,6 @@ DEVICE_RULES = (
     _rule(allow=True, kind="c", major=5, minor=1),  # console
     _rule(allow=True, kind="c", major=5, minor=2),  # ptmx
     _rule(allow=True, kind="c", major=136),  # pts
-    _rule(allow=False, kind="c", major=10, minor=229),  # fuse
 )
 ALL_DEVICES = (_rule(allow=True),)
 

@@ -1,8 +1,10 @@
 """System call filters: what containers may ask of the kernel.
 
-:func:`default_profile` makes the profile of an ordinary container for its capabilities, in OCI form;
-:func:`compile` turns any OCI profile into the program that the kernel runs. Loading it is the container's child's
-business (:mod:`rundlet.linux.seccomp`).
+:func:`default_profile` is the profile of an ordinary container for its capabilities, in OCI form. :func:`resolve`
+makes that form of a profile which somebody brings along for Docker. :func:`compile` turns it into the program that
+the kernel runs; loading it is the business of the container's child (:mod:`rundlet.linux.seccomp`).
 """
 
 from rundlet.runtime.seccomp.compiler import compile as compile  # noqa: A004  the field's word
+from rundlet.runtime.seccomp.conditions import default_profile as default_profile
+from rundlet.runtime.seccomp.conditions import resolve as resolve

@@ -112,6 +112,10 @@ def compile(profile: Mapping[str, Any], machine: str | None = None) -> bytes:  #
 def _decisions(profile: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[int, _Decision]:
     decisions: dict[int, _Decision] = {}
     for entry in profile.get("syscalls") or ():
+        if entry.get("includes") or entry.get("excludes"):
+            raise InvalidArgument(
+                "linux.seccomp: includes and excludes are Docker's, not OCI's; resolve them first"
+            )
         action = _action(entry.get("action"), entry.get("errnoRet"))
         rules = _rules(entry.get("args") or (), action)
         for name in entry.get("names") or ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from rundlet.errors import InvalidArgument
-from rundlet.runtime.seccomp import compile as compile_filter
+from rundlet.runtime.seccomp.compiler import compile as compile_filter
 
 LIMIT = 32
 

@@ -27,7 +27,7 @@ import socket
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from rundlet.runtime.messages import FailureKind
+from rundlet.runtime.messages import FailureKind, receive_fds
 
 _GO = b"G"
 _CONSOLE = b"C"
@@ -85,7 +85,7 @@ class ParentEnd:
     def receive(self) -> News | None:
         """The next news; None when there is none yet."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._socket, 64 * 1024, 1, socket.MSG_CMSG_CLOEXEC)
+            data, fds, _ = receive_fds(self._socket, 64 * 1024, 1)
         except BlockingIOError:
             return None
         except ConnectionResetError:  # the child died without reading GO

@@ -39,6 +39,7 @@ did not make. What it will not do: wait, retry, or know what a container is.
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import fcntl
 import json
@@ -314,7 +315,7 @@ def receive(sock: socket.socket) -> tuple[Message, list[int]] | None:
 
     BlockingIOError when nothing is there. On a :class:`ProtocolError` no descriptor is left open.
     """
-    data, fds, flags, _ = socket.recv_fds(sock, INLINE_LIMIT + 1, FD_LIMIT, socket.MSG_CMSG_CLOEXEC)
+    data, fds, flags = receive_fds(sock, INLINE_LIMIT + 1, FD_LIMIT)
     if not data:
         _close_all(fds)
         return None
@@ -333,6 +334,19 @@ def receive(sock: socket.socket) -> tuple[Message, list[int]] | None:
         _close_all(fds)
         raise
     return message, fds
+
+
+def receive_fds(sock: socket.socket, size: int, limit: int) -> tuple[bytes, list[int], int]:
+    """One packet, up to ``limit`` descriptors (close-on-exec) and the ``MSG_*`` flags of recvmsg(2).
+
+    socket.recv_fds takes flags and does not pass them on (Python 3.11): its descriptors survive an exec.
+    """
+    fds = array.array("i")
+    data, control, flags, _ = sock.recvmsg(size, socket.CMSG_SPACE(limit * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    for level, kind, payload in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+    return data, fds.tolist(), flags
 
 
 def _read_memfd(fds: list[int]) -> bytes:

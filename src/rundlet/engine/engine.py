@@ -35,7 +35,7 @@ from rundlet.engine.supervisor import Supervisor
 from rundlet.engine.system import System
 from rundlet.engine.tasks import Tasks
 from rundlet.engine.volumes import Volumes
-from rundlet.errors import Conflict, RundletError
+from rundlet.errors import RundletError
 from rundlet.images import ImageStore, Snapshots
 from rundlet.runtime.messages import TaskState
 from rundlet.runtime.supervisor.spawn import SOCKET_NAME, spawn_supervisor
@@ -83,9 +83,11 @@ class Engine:
             raise
 
     async def stop(self) -> None:
-        """The daemon ends; containers live on."""
+        """The daemon ends; containers live on, and with them the supervisor."""
         self._is_stopping = True
         core = self._core
+        with suppress(RundletError):  # it holds containers, or has died: either way there is nothing to end
+            await core.supervisor.shutdown()
         for entry in core.registry:
             if entry.restart_timer is not None:
                 entry.restart_timer.cancel()
@@ -101,10 +103,6 @@ class Engine:
         for entry in self._core.registry:
             async with entry.lock:  # the supervisor lets go of a container after its exit is stored
                 pass
-        try:
-            await self._core.supervisor.shutdown()
-        except Conflict as error:
-            _log.warning("the supervisor goes on: %s", error)
         await self.stop()
 
     async def info(self) -> dict[str, Any]:

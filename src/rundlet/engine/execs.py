@@ -54,6 +54,7 @@ class Execs:
         self._core = core
         self._records: dict[str, ExecRecord] = {}
         self._streams: dict[str, Streams] = {}
+        self._expiry: asyncio.Task[None] | None = None
 
     # what clients ask
 
@@ -153,10 +154,12 @@ class Execs:
                     self._core.store.put_exec_soon(record)
                     continue
                 await self._adopt(entry, record, task)
-        self._core.tasks.spawn(self._expire(), "expiry of finished execs")
+        self._expiry = self._core.tasks.spawn(self._expire(), "expiry of finished execs")
 
     def abandon(self) -> None:
         """The daemon ends; the programs do not."""
+        if self._expiry is not None:
+            self._expiry.cancel()
         for streams in self._streams.values():
             streams.close()
 

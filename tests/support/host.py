@@ -64,8 +64,9 @@ class Footprint:
 
     def container_files(self) -> list[Path]:
         """Everything below the places that belong to one container or to one running operation."""
-        places = [self.data_root / "containers", self.data_root / "tmp", self.run_root / "containers"]
-        return [path for place in places if place.is_dir() for path in place.iterdir()]
+        data, run = self.data_root, self.run_root
+        places = [data / "containers", data / "tmp", data / "tmp" / "gone", run / "containers"]
+        return [path for place in places if place.is_dir() for path in place.iterdir() if path not in places]
 
     def sockets(self) -> list[Path]:
         return [path for path in self.run_root.rglob("*") if path.is_socket()] if self.run_root.exists() else []

@@ -30,7 +30,8 @@ def start_status(error: RundletError) -> int:
     Rundlet's engine says it (StartFailed). Other engines say it in words alone, which docker/cli reads, too.
     """
     if isinstance(error, StartFailed):
-        return error.exit_code
+        # What the engine records for a failure of its own (128) is the container's; the client's is 125.
+        return error.exit_code if error.exit_code in (CANNOT_INVOKE, NO_SUCH_PROGRAM) else ENGINE_FAILED
     message = str(error).lower()
     if any(words in message for words in _NO_SUCH_PROGRAM_WORDS):
         return NO_SUCH_PROGRAM

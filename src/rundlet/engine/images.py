@@ -17,6 +17,7 @@ from rundlet.engine.image_uses import ImageUses
 from rundlet.engine.progress import JsonObject, run_with_progress
 from rundlet.errors import ImageNotFound, InvalidArgument
 from rundlet.images import Image, ImageStore, Loaded, OnProgress
+from rundlet.images.host import PROGRAMS
 from rundlet.wire import reference as references
 from rundlet.wire.documents import (
     ContainerConfig,
@@ -109,15 +110,18 @@ class Images:
         return self.assemble(reference=str(parsed))
 
     def assemble(self, *, reference: str = "", programs: Sequence[str] = ()) -> AsyncIterator[JsonObject]:
-        """An image out of this machine's own Python, shell and tools."""
+        """An image out of this machine's own Python, shell and tools, and ``programs`` beside them.
+
+        The last progress object says its id the way a build does (``aux``).
+        """
         name = reference or f"{HOST_IMAGE}:latest"
 
         def work(report: OnProgress) -> Iterable[JsonObject]:
-            if programs:
-                image = self._store.assemble_host(reference=name, programs=programs, progress=report)
-            else:
-                image = self._store.assemble_host(reference=name, progress=report)
-            return [{"status": f"Assembled {references.parse(name).familiar}: {image.id}"}]
+            image = self._store.assemble_host(reference=name, programs=(*PROGRAMS, *programs), progress=report)
+            return [
+                {"status": f"Assembled {references.parse(name).familiar}: {image.id}"},
+                {"aux": {"ID": image.id}},
+            ]
 
         return self._told("import", work)
 

@@ -98,6 +98,7 @@ def test_warnings_of_the_engine_are_told(rundlet: Rundlet, engine: FakeEngine) -
         (failure("400 Bad Request", 'exec: "x": executable file not found in $PATH', exitCode=127), 127),
         (failure("400 Bad Request", "exec failed", exitCode=126), 126),
         (failure("500 Internal Server Error", "no cgroup"), 125),
+        (failure("500 Internal Server Error", "no cgroup", exitCode=128), 125),
         # engines that have no field for it say it in these words
         (failure("400 Bad Request", 'exec: "x": executable file not found in $PATH: unknown'), 127),
         (failure("400 Bad Request", 'exec: "/x": permission denied: unknown'), 126),

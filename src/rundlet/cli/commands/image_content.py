@@ -77,9 +77,9 @@ def _assemble(context: Context, arguments: Arguments) -> int:
         reference=arguments["tag"] or None, programs=arguments["program"]
     ) as reports:
         results = show(reports, quiet=arguments["quiet"])
-    ids = [report["status"] for report in results if str(report.get("status", "")).startswith("sha256:")]
-    if ids:
-        context.out(f"{ids[-1]}\n")
+    for report in results:
+        if image_id := (report.get("aux") or {}).get("ID"):
+            context.out(f"{image_id}\n")
     return 0
 
 

@@ -66,8 +66,7 @@ class TestRun:
         assert "unknown flag: --no-such-flag" in docker("run", "--no-such-flag", "busybox", status=125).stderr
 
     def test_has_pid_1_and_no_other_processes(self, docker: DockerCli) -> None:
-        done = docker(*RUN, "busybox", "sh", "-c", "echo $$; ls -d /proc/[0-9]* | wc -l")
-        assert done.stdout.split() == ["1", "3"]  # sh, ls and wc
+        assert docker(*RUN, "busybox", "sh", "-c", "echo $$ /proc/[0-9]*").stdout == "1 /proc/1\n"
 
     def test_has_loopback_alone_with_network_none(self, docker: DockerCli) -> None:
         done = docker(
@@ -315,7 +314,7 @@ class TestLifecycle:
 
     def test_rm_refuses_a_running_container_and_obeys_force(self, docker: DockerCli) -> None:
         container = docker.run_detached("busybox", "sleep", "600")
-        assert "You cannot remove a running container" in docker("rm", container, status=1).stderr
+        assert "stop the container before" in docker("rm", container, status=1).stderr.lower()
         docker("rm", "--force", container)
         assert docker("ps", "-aq").stdout == ""
 
@@ -373,7 +372,7 @@ class TestImages:
     def test_removal_of_an_image_in_use_is_refused(self, docker: DockerCli) -> None:
         docker("create", "--name", "user", "busybox", "true")
         done = docker("rmi", "busybox", status=1)
-        assert "conflict: unable to remove repository reference" in done.stderr
+        assert re.search("conflict: unable to .* is using its referenced image", done.stderr)
 
     def test_a_corrupt_archive_is_refused(self, docker: DockerCli) -> None:
         assert docker("load", stdin=b"not an archive" * 1000, status=1).stderr

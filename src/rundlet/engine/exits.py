@@ -29,8 +29,10 @@ __all__ = ["Exits"]
 
 _log = logging.getLogger(__name__)
 
-_DRAIN_S = 2.0
-"""How long the end waits for the log: a full disk or a stalled client must not hold it up for good."""
+_STALL_S = 2.0
+"""How long the end waits for a log that does not grow: a full disk or a stalled client must not hold it up."""
+_STALL_BEFORE_REMOVAL_S = 12.0
+"""With the container its output goes: a slow client gets the time after which it would be dropped."""
 
 
 class Exits:
@@ -44,7 +46,7 @@ class Exits:
         """``error``: why the engine, not the program, ended it."""
         async with entry.lock:
             if entry.container.state.has_process:
-                await entry.output.wait_drained(_DRAIN_S)
+                await entry.output.wait_drained(_STALL_S)
                 await self._record(entry, exit_, error)
             elif self._core.registry.get(entry.id) is entry:
                 # A start that was given up when the daemon went away, and yet came to life for a moment.
@@ -75,6 +77,7 @@ class Exits:
         entry.waiters.exited()
         entry.output.end_run()
         if removes:
+            await entry.output.wait_drained(_STALL_BEFORE_REMOVAL_S)
             await self._removal.remove(entry, volumes=True)
             return
         await self._commit_and_release(entry)

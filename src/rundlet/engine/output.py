@@ -128,10 +128,13 @@ class Output:
         self._pumping = self._tasks.spawn(self._run(pump, self._notifier), f"log pump of {self._container}")
         self._begun.set()
 
-    async def wait_drained(self, timeout_s: float) -> None:
-        """Until all that the program printed is in the log and with the subscribers, or the time is up."""
-        if self._pumping is not None:
-            await asyncio.wait({self._pumping}, timeout=timeout_s)
+    async def wait_drained(self, stall_s: float) -> None:
+        """Until all that the program printed is in the log and with the subscribers, or nothing moves any more."""
+        while (pumping := self._pumping) is not None:
+            version = self.log_version
+            await asyncio.wait({pumping}, timeout=stall_s)
+            if self.log_version == version:
+                return
 
     def close_spool(self) -> None:
         """The supervisor has died, so the ends of the streams will not be told: what is in the spool is all."""

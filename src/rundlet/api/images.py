@@ -80,7 +80,10 @@ class _Images:
     async def load(self, request: Request) -> AnyReply:
         """Always 200: docker-py looks for the error of a bad archive in the stream."""
         upload = Upload(request.body)
-        return await progress(_with_upload(upload, self._images.load(upload)), raise_early=False)
+        loaded = _with_upload(upload, self._images.load(upload))
+        if request.flag("quiet"):
+            loaded = _without_status(loaded)
+        return await progress(loaded, raise_early=False)
 
     async def assemble(self, request: Request) -> AnyReply:
         """Extension: an image out of this machine's own files. ``reference``; ``program`` may be repeated."""
@@ -111,3 +114,11 @@ async def _with_upload(upload: Upload, items: AsyncIterator[Any]) -> AsyncGenera
                 yield item
         finally:
             upload.abandon()
+
+
+async def _without_status(items: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+    """The results (``stream``) without the progress (``status``)."""
+    async with closing_iterator(items):
+        async for item in items:
+            if "status" not in item:
+                yield item

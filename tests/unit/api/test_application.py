@@ -517,6 +517,13 @@ class TestImages:
         assert json.loads(api.peer.response().body) == {"stream": "Loaded image: a:b\n"}
         assert api.engine.images.uploaded == b"x" * 0x1000 * 200
 
+    def test_quiet_load_tells_results_only(self, api: Api) -> None:
+        """The CLI asks for it whenever its output is no terminal."""
+        api.engine.images.progress = [{"status": "Reading"}, {"stream": "Loaded image: a:b\n"}]
+        assert len(api("POST", "/images/load", b"tar").chunks) == 2
+        response = api("POST", "/images/load?quiet=1", b"tar")
+        assert [json.loads(chunk) for chunk in response.chunks] == [{"stream": "Loaded image: a:b\n"}]
+
     def test_load_tells_client_that_waits_to_go_ahead(self, api: Api) -> None:
         api.send("POST", "/images/load", headers={"Expect": "100-continue", "Content-Length": "3"})
         assert api.peer.read_head().status == 100

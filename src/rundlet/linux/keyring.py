@@ -18,8 +18,11 @@ _set_permissions = bind("keyctl", ctypes.c_int, ctypes.c_int, ctypes.c_uint)
 
 
 def join_session_keyring(name: str) -> None:
-    """Change to the session keyring called ``name``, made if there is none. A kernel without keys is fine."""
-    serial = _join(_KEYCTL_JOIN_SESSION_KEYRING, name.encode())
+    """Change to the session keyring called ``name``, made if there is none; "" is a new one without a name.
+
+    A kernel without keys is fine.
+    """
+    serial = _join(_KEYCTL_JOIN_SESSION_KEYRING, name.encode() or None)
     if serial < 0 and ctypes.get_errno() == errno.ENOSYS:
         return
     if serial < 0 or _set_permissions(_KEYCTL_SETPERM, serial, _PERMISSIONS) < 0:

@@ -24,7 +24,6 @@ _CLONE_PIDFD = 0x1000
 _CLONE_CLEAR_SIGHAND = 1 << 32
 _CLONE_INTO_CGROUP = 1 << 33
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_KEEPCAPS = 8
 _PR_SET_CHILD_SUBREAPER = 36
@@ -105,11 +104,6 @@ def set_keep_capabilities(keep: bool) -> None:
 
 def set_no_new_privileges() -> None:
     _prctl_or_raise(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def set_parent_death_signal(number: int) -> None:
-    """The signal that this process gets when its parent *thread* ends; 0 for none."""
-    _prctl_or_raise(_PR_SET_PDEATHSIG, number)
 
 
 def set_child_subreaper() -> None:

@@ -7,7 +7,8 @@ The child is a copy of this very interpreter, so until it executes the program
 
 - it imports nothing and runs no file of the container (its import system is taken apart),
 - it ends only by execve or ``os._exit``, and
-- it is not dumpable: in the container nobody may trace it or read its memory (CVE-2016-9962).
+- it is not dumpable: in the container nobody may trace it or read its memory (CVE-2016-9962). That does not
+  bind whoever was given CAP_SYS_PTRACE without a user namespace; nothing could.
 
 What this module will not do: make or remove cgroups, keep any record, or reap a process that runs.
 """
@@ -225,7 +226,9 @@ def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup, kern
         os.close(child.fd)
     launch = Launch(pid, pidfd, parent)
     try:
-        cgroup.join(pid)
+        # A child that has failed already is gone from there; advance() says why it failed.
+        with contextlib.suppress(ProcessLookupError):
+            cgroup.join(pid)
         parent.go()
         launch.start_time = process.start_time(pid)
     except BaseException:

@@ -96,8 +96,8 @@ def plan_container(
     """Everything that the first process of a container does.
 
     ``namespaces`` are the ones to be joined, opened: (kind, path, descriptor). The pid namespace is not: a
-    process is born in it. ``cgroups`` are the container's
-    cgroup directories on the host by hierarchy, see :class:`MountCgroups`.
+    process is born in it. ``cgroups`` are the container's cgroup directories on the host by hierarchy, see
+    :class:`MountCgroups`.
     """
     process = config.process
     plan: list[Operation] = []
@@ -110,17 +110,7 @@ def plan_container(
     plan.append(AwaitCgroups())
     if config.namespaces.new & CLONE_NEWCGROUP:
         plan.append(NewCgroupNamespace())
-    plan += [_mount(mount, cgroups) for mount in config.mounts]
-    plan += _plan_devices(config)
-    if stdio.terminal:
-        plan.append(OpenTerminal(stdio.console_size, console=True))
-    plan += [SetSysctl(path, value) for path, value in config.sysctl]
-    plan += [ProtectPath(path) for path in config.readonly_paths]
-    plan += [MaskPath(path) for path in config.masked_paths]
-    plan.append(MakeWorkingDirectory(process.cwd))
-    plan += [MakeReadonly(mount.destination) for mount in config.mounts if is_readonly_late(mount)]
-    if config.root.readonly:
-        plan.append(MakeReadonlyRoot())
+    plan += _plan_root(config, stdio, cgroups)
     plan.append(PivotRoot(config.root_propagation, config.root_propagation_recursive))
     if config.hostname:
         plan.append(SetHostName(config.hostname))
@@ -129,6 +119,22 @@ def plan_container(
     if config.namespaces.new & CLONE_NEWNET:
         plan.append(RaiseLoopback())
     return plan + _plan_process(process, seccomp, stdio)
+
+
+def _plan_root(config: Config, stdio: ChildStdio, cgroups: Mapping[str, str]) -> list[Operation]:
+    """What is mounted, made, covered and protected in the root file system while the host's is still there."""
+    plan = [_mount(mount, cgroups) for mount in config.mounts]
+    plan += _plan_devices(config)
+    if stdio.terminal:
+        plan.append(OpenTerminal(stdio.console_size, console=True))
+    plan += [SetSysctl(path, value) for path, value in config.sysctl]
+    plan += [ProtectPath(path) for path in config.readonly_paths]
+    plan += [MaskPath(path) for path in config.masked_paths]
+    plan.append(MakeWorkingDirectory(config.process.cwd))
+    plan += [MakeReadonly(mount.destination) for mount in config.mounts if is_readonly_late(mount)]
+    if config.root.readonly:
+        plan.append(MakeReadonlyRoot())
+    return plan
 
 
 def plan_exec(
@@ -155,7 +161,9 @@ def plan_exec(
 
 
 def keyring_name(config: Config) -> str:
-    return "_ses." + config.cgroups_path.rpartition("/")[2]
+    """The container's id is the last part of its cgroup's path. Without one nobody can share its keyring."""
+    container_id = config.cgroups_path.rpartition("/")[2]
+    return f"_ses.{container_id}" if container_id else ""
 
 
 def _mount(mount: Mount, cgroups: Mapping[str, str]) -> Operation:

@@ -313,7 +313,6 @@ def test_a_failure_leaves_no_process(sandbox: Sandbox) -> None:
 def test_a_cgroup_that_cannot_be_joined_is_an_error_and_leaves_no_process(sandbox: Sandbox) -> None:
     class Refusing:
         unified_fd = None
-        path = "/refusing"
         directories: dict[str, str] = {}
 
         def join(self, pid: int) -> None:
@@ -333,6 +332,32 @@ def test_a_cgroup_that_cannot_be_joined_is_an_error_and_leaves_no_process(sandbo
 
     with pytest.raises(ChildProcessError):
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+
+
+def test_a_child_that_fails_before_it_is_in_its_cgroups_says_why(sandbox: Sandbox) -> None:
+    """Both sides work at once until the child waits: its failure must not be lost in the parent's."""
+
+    class Late:
+        unified_fd = sandbox.cgroup.unified_fd
+        directories = sandbox.cgroup.directories
+
+        def join(self, pid: int) -> None:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            sandbox.cgroup.join(pid)
+
+    document = sandbox.document("true")
+    document["root"]["path"] = "/no/such/root"
+
+    with pytest.raises(LaunchError, match="no such file or directory: /no/such/root"):
+        wait_started(
+            launch_container(
+                parse(document),
+                overlay=sandbox.overlay,
+                seccomp=None,
+                cgroup=cast(Cgroup, Late()),
+                stdio=ChildStdio(),
+            )
+        )
 
 
 def test_an_aborted_launch_leaves_nothing(sandbox: Sandbox) -> None:

@@ -37,7 +37,7 @@ class MountFilesystem:
             kernel.configure(filesystem, "mode", f"{mode:o}")
         for flag in mount.options.filesystem_flags:
             kernel.configure(filesystem, flag)
-        attributes = mount.options.attributes.set
+        attributes = mount.options.attributes.set | mount.options.recursive_attributes.set
         if is_readonly_late(mount):
             attributes &= ~MOUNT_ATTR_RDONLY
         tree = kernel.create_filesystem(filesystem, attributes)

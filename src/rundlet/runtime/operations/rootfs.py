@@ -61,7 +61,10 @@ class MountOverlay:
         options = _OVERLAY_OPTIONS + (("volatile",) if self.overlay.volatile else ())
         try:
             context.root = self._mount_by_fsconfig(context, lower, upper, work, options)
-        except _NoLowerdirPlus:
+        except OSError as error:
+            # EINVAL: a kernel before 6.7 knows no "lowerdir+". If it means anything else, mount(2) says it again.
+            if error.errno != errno.EINVAL:
+                raise
             context.root = self._mount_by_options(context, lower, upper, work, options)
 
     def _mount_by_fsconfig(
@@ -69,13 +72,8 @@ class MountOverlay:
     ) -> int:
         kernel = context.kernel
         filesystem = kernel.open_filesystem("overlay")
-        try:
-            for fd in lower:
-                kernel.configure(filesystem, "lowerdir+", f"/proc/self/fd/{fd}")
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            raise _NoLowerdirPlus from None
+        for fd in lower:
+            kernel.configure(filesystem, "lowerdir+", f"/proc/self/fd/{fd}")
         kernel.configure(filesystem, "source", "overlay")
         kernel.configure(filesystem, "upperdir", f"/proc/self/fd/{upper}")
         kernel.configure(filesystem, "workdir", f"/proc/self/fd/{work}")
@@ -100,10 +98,6 @@ class MountOverlay:
 
     def describe(self) -> str:
         return f"mount the image's {len(self.overlay.lower)} layers on {self.path}"
-
-
-class _NoLowerdirPlus(Exception):
-    """This kernel cannot take layers one by one (before Linux 6.7)."""
 
 
 # Whatever the kernel's build chose as default: an upper directory must mean the same on every machine,

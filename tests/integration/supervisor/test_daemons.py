@@ -261,7 +261,7 @@ def test_fifty_starts_leak_no_descriptor_and_no_child(client: Client) -> None:
 def test_output_is_complete_when_the_daemon_is_killed_while_the_container_writes(
     client: Client, tmp_path: Path
 ) -> None:
-    """SIGKILL at no point in particular, again and again; what the logs hold adds up to what was written."""
+    """It dies again and again; what the log holds in the end is what was written."""
     log = tmp_path / "log"
     log.touch()
     total = 900_000
@@ -269,27 +269,25 @@ def test_output_is_complete_when_the_daemon_is_killed_while_the_container_writes
     expected = b"".join(b"%d\n" % n for n in range(1, total + 1))
     kills = 0
     while log.stat().st_size < len(expected):
-        before = log.stat().st_size
         reader = os.fork()
         if reader == 0:
-            os._exit(_copy_to_log(client.spool("one"), log))
-        while log.stat().st_size < min(len(expected), before + 100_000 + kills * 7919):
-            assert os.waitpid(reader, os.WNOHANG) == (0, 0)
-        os.kill(reader, signal.SIGKILL)
-        os.waitpid(reader, 0)
-        kills += 1
+            # By a timer on its own CPU time: at no point in particular, however busy the machine is.
+            signal.setitimer(signal.ITIMER_PROF, 0.004)
+            os._exit(_copy_to_log(client.spool("one"), log, len(expected)))
+        kills += os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1]) == -signal.SIGPROF
     assert client.wait_exit("one").code == 0
-    assert kills >= 5
+    assert kills >= 2
     assert log.read_bytes() == expected
 
 
-def _copy_to_log(directory: Path, log: Path) -> int:
+def _copy_to_log(directory: Path, log: Path, total: int) -> int:
     fd = os.open(log, os.O_WRONLY | os.O_APPEND)
     with SpoolReader(directory, stdout_offset=os.fstat(fd).st_size) as reader:
-        while True:
+        while os.fstat(fd).st_size < total:
             for record in reader.read(20_000):
                 os.write(fd, record.data)
             reader.discard_consumed()
+    return 0
 
 
 def test_a_container_whose_output_nobody_takes_waits_and_no_other_does(client: Client, wait_for: WaitFor) -> None:

@@ -220,7 +220,7 @@ def test_each_commit_is_notified(tmp_path: Path, pipe: Pipe) -> None:
 
 
 def test_the_reader_may_be_killed_at_any_point(tmp_path: Path, pipe: Pipe) -> None:
-    """Readers die by SIGKILL, again and again, while a writer floods; what each has put into its log,
+    """Readers die, again and again, while a writer floods; what each has put into its log,
     together with the offsets in the log, adds up to exactly what was written."""
     directory = tmp_path / "spool"
     directory.mkdir()
@@ -232,18 +232,14 @@ def test_the_reader_may_be_killed_at_any_point(tmp_path: Path, pipe: Pipe) -> No
         os._exit(_flood(str(directory), pipe, total))
     kills = 0
     while log.stat().st_size < total:
-        before = log.stat().st_size
         reader = os.fork()
         if reader == 0:
-            os._exit(_copy_to_log(str(directory), log))
-        # Kill as soon as it has made some progress: at no point in particular.
-        while log.stat().st_size < min(total, before + 200_000 + kills * 7919):
-            assert os.waitpid(reader, os.WNOHANG) == (0, 0)
-        os.kill(reader, signal.SIGKILL)
-        os.waitpid(reader, 0)
-        kills += 1
+            # Death by a timer on its own CPU time: at no point in particular, however busy the machine is.
+            signal.setitimer(signal.ITIMER_PROF, 0.004)
+            os._exit(_copy_to_log(str(directory), log, total))
+        kills += os.waitstatus_to_exitcode(os.waitpid(reader, 0)[1]) == -signal.SIGPROF
     assert os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1]) == 0
-    assert kills >= 5
+    assert kills >= 3
     assert log.read_bytes() == _pattern(total)
 
 
@@ -254,7 +250,7 @@ def _pattern(total: int) -> bytes:
 def _flood(directory: str, pipe: Pipe, total: int) -> int:
     writer = SpoolWriter(directory)
     data = memoryview(_pattern(total))
-    sizes = [1, 17, 4096, 60_000, 65_536, 3]
+    sizes = [1, 17, 4096, 3, 9000, 200, 65_536, 2000, 5, 700]
     while data:
         sizes.append(sizes.pop(0))
         data = data[os.write(pipe.writer, data[: sizes[0]]) :]
@@ -267,11 +263,12 @@ def _flood(directory: str, pipe: Pipe, total: int) -> int:
     return 0
 
 
-def _copy_to_log(directory: str, log: Path) -> int:
+def _copy_to_log(directory: str, log: Path, total: int) -> int:
     """What the daemon does, with the size of the log as the offset that is stored with it."""
     fd = os.open(log, os.O_WRONLY | os.O_APPEND)
     with SpoolReader(directory, stdout_offset=os.fstat(fd).st_size) as reader:
-        while True:
+        while os.fstat(fd).st_size < total:
             for record in reader.read(50_000):
                 os.write(fd, record.data)
             reader.discard_consumed()
+    return 0

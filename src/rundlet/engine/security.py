@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rundlet.errors import InvalidArgument
-from rundlet.runtime.seccomp import default_profile
+from rundlet.runtime.seccomp import default_profile, resolve
 
 __all__ = ["SecurityOptions", "read_security_options", "seccomp_text"]
 
@@ -51,13 +51,19 @@ def seccomp_text(options: SecurityOptions, capabilities: tuple[str, ...], *, pri
     if options.seccomp == UNCONFINED or (privileged and options.seccomp == BUILTIN):
         return None
     if options.seccomp != BUILTIN:
-        return options.seccomp
+        return _resolved_text(options.seccomp, capabilities)
     return _default_text(capabilities)
 
 
 @functools.lru_cache(maxsize=64)
 def _default_text(capabilities: tuple[str, ...]) -> str:
     return json.dumps(default_profile(capabilities, platform.machine(), platform.release()))
+
+
+@functools.lru_cache(maxsize=64)
+def _resolved_text(text: str, capabilities: tuple[str, ...]) -> str:
+    """A client's profile without Docker's conditions, which are about this container's capabilities."""
+    return json.dumps(resolve(json.loads(text), capabilities, platform.machine(), platform.release()))
 
 
 def _check_profile(text: str) -> None:

@@ -57,12 +57,12 @@ class Outputs:
         return session
 
     def resize(self, entry: Entry, height: int, width: int) -> None:
-        """InvalidArgument for an impossible size, ContainerNotRunning."""
+        """InvalidArgument for a bad size, ContainerNotRunning. Without a terminal nothing happens, as in Docker."""
         container = entry.container
-        if not container.state.has_process or entry.output.console is None:
-            if container.state.has_process:
-                raise InvalidArgument(f"container {container.name} has no terminal to resize")
+        if not container.state.has_process:
             raise ContainerNotRunning(container.id)
+        if entry.output.console is None:
+            return
         set_window_size(entry.output.console, height, width)
         self._events.emit_container("resize", container, height=str(height), width=str(width))
 

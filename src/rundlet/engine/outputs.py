@@ -57,7 +57,7 @@ class Outputs:
         return session
 
     def resize(self, entry: Entry, height: int, width: int) -> None:
-        """InvalidArgument for a bad size, ContainerNotRunning. Without a terminal nothing happens, as in Docker."""
+        """InvalidArgument for a bad size, ContainerNotRunning. Without a terminal it does nothing."""
         container = entry.container
         if not container.state.has_process:
             raise ContainerNotRunning(container.id)

@@ -86,7 +86,8 @@ class Reconciler:
         for entry in self._core.registry:
             task = inits.get(entry.id)
             if task is not None and task.exit is not None:
-                await self._exits.handle(entry, task.exit)
+                # Beside the rest: a long output that is not in the log yet must not hold up the whole engine.
+                self._core.tasks.spawn(self._exits.handle(entry, task.exit), f"end of container {entry.id}")
 
     async def start_by_policy(self) -> None:
         """What ``always``, ``unless-stopped`` and ``on-failure`` start together with the daemon."""

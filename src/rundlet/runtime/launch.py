@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,6 @@ from rundlet.runtime.plan import ChildStdio as ChildStdio
 from rundlet.runtime.plan import plan_container, plan_exec
 
 _FAILED_STATUS = 127
-_KERNEL = Kernel()
 
 
 class LaunchError(Exception):
@@ -117,14 +117,13 @@ def launch_container(
     seccomp: bytes | None,
     cgroup: Cgroup,
     stdio: ChildStdio,
-    kernel: Kernel = _KERNEL,
 ) -> Launch:
     """Begin to start the first process of a container.
 
     ``overlay`` is mounted on ``config.root.path``, in the container's mount namespace alone. ``seccomp`` is a
     compiled filter. ``cgroup`` exists, with its limits set. LaunchError when not even the child could be made.
     """
-    with contextlib.ExitStack() as stack, _as_launch_error("open the namespaces"):
+    with contextlib.ExitStack() as stack, _as_launch_error("make the container's process"):
         namespaces = _open_namespaces(config, stack)
         birthplace = stack.enter_context(_Birthplace())
         for kind, _, fd in namespaces:
@@ -140,7 +139,7 @@ def launch_container(
             namespaces=namespaces,
             cgroups=cgroup.directories,
         )
-        return _launch(plan, config.namespaces.new & ~_NOT_BY_CLONE, cgroup, kernel)
+        return _launch(plan, config.namespaces.new & ~_NOT_BY_CLONE, cgroup)
 
 
 def launch_exec(
@@ -151,18 +150,24 @@ def launch_exec(
     cgroup: Cgroup,
     stdio: ChildStdio,
     container: Config,
-    kernel: Kernel = _KERNEL,
 ) -> Launch:
     """Begin to start one more program in a running container. ``document`` is an OCI ``process`` object.
 
     The caller changes its pid namespace for children for a moment, so that one fork suffices and the program
     is its own child.
     """
-    with contextlib.ExitStack() as stack, _as_launch_error("join the container"):
-        plan = plan_exec(container, parse_process(document), init_pidfd=init.pidfd, seccomp=seccomp, stdio=stdio)
-        if container.namespaces.all & process.CLONE_NEWPID:
-            stack.enter_context(_Birthplace()).join_pid_namespace(init.pidfd)
-        return _launch(plan, 0, cgroup, kernel)
+    try:
+        with _Birthplace() as birthplace, _as_launch_error("make a process in the container"):
+            plan = plan_exec(
+                container, parse_process(document), init_pidfd=init.pidfd, seccomp=seccomp, stdio=stdio
+            )
+            if container.namespaces.all & process.CLONE_NEWPID:
+                birthplace.join_pid_namespace(init.pidfd)
+            return _launch(plan, 0, cgroup)
+    except LaunchError as error:
+        if _has_ended(init.pidfd):  # the kernel's own words are ESRCH, or ENOMEM from the clone
+            raise LaunchError(Failure("conflict", error.stage, "the container has ended", error.errno)) from error
+        raise
 
 
 _NOT_BY_CLONE = process.CLONE_NEWCGROUP | process.CLONE_NEWTIME
@@ -211,14 +216,14 @@ def _open_namespaces(config: Config, stack: contextlib.ExitStack) -> list[tuple[
     return opened
 
 
-def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup, kernel: Kernel) -> Launch:
+def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup) -> Launch:
     parent, child = handshake()
     try:
         # A process in the container could see the child before the child itself can say this.
         process.set_dumpable(False)
         pid, pidfd = process.clone3(new_namespaces, cgroup.unified_fd)
         if pid == 0:
-            _become(plan, Context(kernel, child))
+            _become(plan, Context(Kernel(), child))
     except BaseException:
         parent.close()
         raise
@@ -235,6 +240,12 @@ def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup, kern
         launch.abort()
         raise
     return launch
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _kill(pidfd: int) -> None:

@@ -87,8 +87,10 @@ def test_a_process_that_makes_no_sense_is_an_error(sandbox: Sandbox, container: 
 def test_an_exec_in_a_container_that_has_ended_is_an_error(sandbox: Sandbox, container: Running) -> None:
     container.kill()
 
-    with pytest.raises(LaunchError):
+    with pytest.raises(LaunchError, match="the container has ended") as caught:
         sandbox.exec(container, "true")
+
+    assert caught.value.kind == "conflict"
 
 
 def test_the_container_cannot_see_into_a_process_that_is_being_set_up(sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ from rundlet.errors import EngineError, RundletError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from typing import Any
 
@@ -39,15 +39,19 @@ class Attachment:
     def has_streams(self) -> bool:
         return self._stdin or self._stdout or self._stderr
 
-    def start(self, engine: Engine, container_id: str, *, removes: bool) -> int:
+    def start(
+        self, engine: Engine, container_id: str, *, removes: bool, on_start: Callable[[], object] = lambda: None
+    ) -> int:
         """Attach, wait, start; then the session. The container's exit status, or 0 when the person detached.
 
-        ``removes``: the container is removed when it ends, and the status comes after that. Raises what the SDK
+        ``removes``: the container is removed when it ends, and the status comes after that. ``on_start`` is called
+        when it runs, before any of its output is shown. Raises what the SDK
         raises when it cannot be started, once the engine has cleaned up.
         """
         containers = engine.containers
         if not self.has_streams:
             containers.start(container_id)
+            on_start()
             return 0
         with (
             self._signals(engine, container_id),
@@ -60,6 +64,7 @@ class Attachment:
                 if removes:
                     waiter.result()
                 raise
+            on_start()
             return self._finish(engine, container_id, stream, waiter)
 
     def join(self, engine: Engine, container_id: str) -> int:

@@ -51,6 +51,6 @@ class Context:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
-    def warn_all(self, warnings: Iterable[str] | None) -> None:
-        for warning in warnings or ():
+    def warn_all(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
             self.err(f"WARNING: {warning}")

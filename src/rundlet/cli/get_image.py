@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rundlet.cli.flags import Arguments
 
 
-def create_container(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> str:
-    """Create the container, getting its image first if ``--pull`` asks for that; its ID. Warnings go to stderr."""
+def create_container(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Create the container, getting its image if ``--pull`` asks for that: what the engine answers."""
     containers = context.engine().containers
     name, platform = arguments["name"] or None, arguments["platform"] or None
     if arguments["pull"] == "always":
@@ -28,11 +28,12 @@ def create_container(context: Context, arguments: Arguments, body: Mapping[str, 
         wanted = _pullable(body["Image"])
         if arguments["pull"] != "missing" or wanted is None:
             raise
-        context.err(f"Unable to find image '{wanted.familiar}' locally")
-        get_image(context, body["Image"], platform=platform, quiet=arguments["quiet"])
+        # An engine that cannot get it says so at once, and that is then the one line there is.
+        with context.engine().images.pull(body["Image"], platform=platform) as reports:
+            context.err(f"Unable to find image '{wanted.familiar}' locally")
+            show(reports, quiet=arguments["quiet"])
         created = containers.create(body, name=name, platform=platform)
-    context.warn_all(created.get("Warnings"))
-    return str(created["Id"])
+    return created
 
 
 def _pullable(image: str) -> reference.Reference | None:

@@ -68,7 +68,7 @@ def test_an_import_from_a_url_says_how_it_can_be_done(rundlet: Rundlet, engine: 
 
 
 def test_assemble_prints_the_id_and_shows_its_steps(rundlet: Rundlet, engine: FakeEngine) -> None:
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"status": "Looking for programs"},
         {"status": "Assembling", "progressDetail": {"current": 1, "total": 9}},
         {"status": f"Assembled x:1: {IMAGE_ID}"},

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _STDOUT = 1
 
 
-def create(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> str:
-    """Make the container and write its ID where ``--cidfile`` says. Raises CommandFailed, with the status."""
+def create(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Make the container and write its ID where ``--cidfile`` says: the ID, and the engine's warnings.
+
+    Raises CommandFailed, with the status.
+    """
     cidfile = arguments["cidfile"]
     if cidfile and os.path.lexists(cidfile):
         raise CommandFailed(
@@ -32,12 +35,13 @@ def create(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> s
             USAGE_STATUS,
         )
     try:
-        container_id = create_container(context, arguments, body)
+        created = create_container(context, arguments, body)
     except RundletError as error:
         raise CommandFailed(one_line(error), start_status(error)) from error
+    container_id = str(created["Id"])
     if cidfile:
         _write_cidfile(cidfile, container_id)
-    return container_id
+    return container_id, created.get("Warnings") or []
 
 
 def _write_cidfile(path: str, container_id: str) -> None:
@@ -57,7 +61,8 @@ def with_console_size(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create(context: Context, arguments: Arguments) -> int:
-    container_id = create(context, arguments, with_console_size(create_body(arguments)))
+    container_id, warnings = create(context, arguments, with_console_size(create_body(arguments)))
+    context.warn_all(warnings)
     context.out(container_id + "\n")
     return 0
 

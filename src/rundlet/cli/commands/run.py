@@ -42,11 +42,17 @@ def _run(context: Context, arguments: Arguments) -> int:
         attachment = Attachment(body, keys=arguments["detach-keys"], forwards_signals=arguments["sig-proxy"])
     except ValueError as error:
         raise CommandFailed(str(error), USAGE_STATUS) from error
-    container_id = create(context, arguments, with_console_size(body))
+    container_id, warnings = create(context, arguments, with_console_size(body))
     if not attachment.has_streams:
         context.out(container_id + "\n")
     try:
-        return attachment.start(context.engine(), container_id, removes=arguments["rm"])
+        return attachment.start(
+            context.engine(),
+            container_id,
+            removes=arguments["rm"],
+            # A container that could not be started has one line, and no warnings beside it.
+            on_start=lambda: context.warn_all(warnings),
+        )
     except RundletError as error:
         raise CommandFailed(one_line(error), start_status(error)) from error
 
@@ -55,11 +61,12 @@ def _run_detached(context: Context, arguments: Arguments, body: dict[str, Any]) 
     if arguments["attach"]:
         raise CommandFailed("conflicting options: cannot specify both --attach and --detach", USAGE_STATUS)
     body |= dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"), False)
-    container_id = create(context, arguments, with_console_size(body))
+    container_id, warnings = create(context, arguments, with_console_size(body))
     try:
         context.engine().containers.start(container_id)
     except RundletError as error:
         raise CommandFailed(one_line(error), start_status(error)) from error
+    context.warn_all(warnings)
     context.out(container_id + "\n")
     return 0
 

@@ -58,6 +58,11 @@ LAST = _last_capability()
 """The highest number that this kernel knows; it may know fewer than NAMES, or more."""
 
 
+def available() -> tuple[str, ...]:
+    """The names of what a container of this process can get at most: its own bounding set."""
+    return tuple(name for number, name in enumerate(NAMES) if _prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1)
+
+
 def drop_bounding(keep: int) -> None:
     """Drop whatever is not in the mask ``keep`` from the bounding set. Needs CAP_SETPCAP."""
     for number in range(LAST + 1):

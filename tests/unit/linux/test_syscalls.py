@@ -51,6 +51,12 @@ def test_the_last_capability_is_the_running_kernels() -> None:
     assert int(Path("/proc/sys/kernel/cap_last_cap").read_text()) == capabilities.LAST
 
 
+def test_the_available_capabilities_are_the_processs_bounding_set() -> None:
+    mask = sum(1 << capabilities.NUMBERS[name] for name in capabilities.available())
+
+    assert f"CapBnd:\t{mask:016x}\n" in Path("/proc/self/status").read_text()
+
+
 def test_a_failure_is_an_oserror_of_its_kind_that_names_the_object() -> None:
     open_tree = bind("open_tree", ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rundlet.images.elf import Linker, read_elf
@@ -62,6 +62,7 @@ def test_a_library_for_another_machine_is_passed_over(tmp_path: Path) -> None:
 
 
 @given(st.data())
+@settings(deadline=None)  # the interpreter may be a file of many megabytes
 def test_a_damaged_program_is_read_or_given_up(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rundlet.errors import CorruptArchive
@@ -203,6 +203,7 @@ def test_whatever_tarfile_writes_we_read(files: list[tuple[str, bytes]], tar_for
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_any_damage_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
     headers = {"GNU.sparse.map": "0,2,4,2", "GNU.sparse.size": "9", "SCHILY.xattr.user.a": "b", "mtime": "1.5"}
     archive = bytearray(

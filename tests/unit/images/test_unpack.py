@@ -303,12 +303,12 @@ members = st.one_of(
 
 
 @given(st.lists(members, max_size=12))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 def test_no_sequence_of_entries_gets_out_of_the_layer(
     root: Path, unpack_tar: Unpack, sequence: list[Member]
 ) -> None:
-    """The examples pile up in one layer, which makes them only worse."""
-    with contextlib.suppress(CorruptArchive):
+    """The examples pile up in one layer, which makes them only worse. Opaque directories are for root alone."""
+    with contextlib.suppress(CorruptArchive, PermissionError):
         unpack_tar(pack(sequence))
     assert_contained(root)
 

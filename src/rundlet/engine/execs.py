@@ -116,9 +116,8 @@ class Execs:
         streams = self._streams.get(exec_id)
         if not record.is_running or streams is None:
             raise Conflict(f"exec {exec_id} is not running")
-        if streams.console is None:
-            raise InvalidArgument(f"exec {exec_id} has no terminal to resize")
-        set_window_size(streams.console, height, width)
+        if (console := streams.console) is not None:
+            set_window_size(console, height, width)
 
     # what happens to them
 

@@ -34,6 +34,7 @@ from rundlet.runtime.messages import Overlay, Stdio
 
 __all__ = ["Launcher"]
 
+_NETWORKS = frozenset({"", "default", "bridge", "none", "host"})
 _EXIT_NOT_STARTED = 128
 """What Docker records when the failure says nothing better."""
 
@@ -86,6 +87,7 @@ class Launcher:
         entry.is_held = True
         pump, position = await self._core.tasks.in_thread(self._resume_pump, container)
         self._begin_output(entry, running, pump, position)
+        entry.output.look()
 
     async def drain_leftovers(self, entry: Entry) -> None:
         """The container ended while no daemon was there: what it printed is in the spool still."""
@@ -176,8 +178,11 @@ class Launcher:
     # on the loop
 
     def _namespace_paths(self, container: Container) -> dict[tuple[str, str], str]:
-        """Where the namespaces are that the container shares with others. ContainerNotRunning."""
+        """Where the namespaces are that the container shares with others. ContainerNotRunning, NotFound."""
         host = container.definition.host
+        if host.NetworkMode not in _NETWORKS and not host.NetworkMode.startswith("container:"):
+            # Like Docker at start, not at create: a 404 of create makes clients pull the image.
+            raise NotFound(f"network {host.NetworkMode} not found")
         paths = {}
         for kind, mode in (("net", host.NetworkMode), ("ipc", host.IpcMode), ("pid", host.PidMode)):
             if mode.startswith("container:"):

@@ -17,13 +17,12 @@ from rundlet.engine.network_files import check_extra_hosts
 from rundlet.engine.resources import check_resources
 from rundlet.engine.security import read_security_options
 from rundlet.engine.signals import parse_signal
-from rundlet.errors import InvalidArgument, NotFound
+from rundlet.errors import InvalidArgument
 from rundlet.wire.documents import ContainerConfig, ContainerCreateRequest, HealthConfig, HostConfig
 
 __all__ = ["arguments", "check_request", "complete_host", "merge_config", "warnings_about"]
 
 _RESTART_POLICIES = frozenset({"", "no", "always", "unless-stopped", "on-failure"})
-_NETWORKS = frozenset({"", "default", "bridge", "none", "host"})
 
 
 def merge_config(request: ContainerCreateRequest, image: Mapping[str, Any]) -> ContainerConfig:
@@ -61,7 +60,7 @@ def arguments(config: ContainerConfig) -> list[str]:
 
 
 def check_request(config: ContainerConfig, host: HostConfig) -> None:
-    """InvalidArgument, mostly in Docker's words, or NotFound for a network; nothing has happened yet."""
+    """InvalidArgument, mostly in Docker's words; nothing has happened yet."""
     if config.WorkingDir and not config.WorkingDir.startswith("/"):
         raise InvalidArgument(
             f"the working directory '{config.WorkingDir}' is invalid, it needs to be an absolute path"
@@ -147,8 +146,6 @@ def _check_restart(host: HostConfig) -> None:
 
 def _check_namespaces(config: ContainerConfig, host: HostConfig) -> None:
     network = host.NetworkMode
-    if network not in _NETWORKS and not network.startswith("container:"):
-        raise NotFound(f"network {network} not found")
     if (network == "host" or network.startswith("container:")) and host.UTSMode == "host" and config.Hostname:
         raise InvalidArgument("conflicting options: hostname and the network mode")
     if host.UTSMode not in ("", "host"):

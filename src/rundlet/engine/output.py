@@ -138,8 +138,12 @@ class Output:
 
     def close_spool(self) -> None:
         """The supervisor has died, so the ends of the streams will not be told: what is in the spool is all."""
+        self._is_spool_ended = True
+        self.look()
+
+    def look(self) -> None:
+        """Read what is in the spool without a notice: the daemon before this one may have taken it, and died."""
         if self._notifier is not None and not self._notifier.is_closed:
-            self._is_spool_ended = True
             os.eventfd_write(self._notifier.fileno(), 1)
 
     def end_run(self) -> None:

@@ -149,7 +149,7 @@ class Reconciler:
             await self._remove_if_wanted(entry)
             return
         if state.status is Status.STARTING:
-            container.started(task.pid, time.time_ns())
+            container.started(task.pid, _unix_time_ns(task.start_time))
             await self._core.store.put_state(container)
         state.pid = task.pid
         await self._launcher.adopt(entry)
@@ -195,6 +195,12 @@ class Reconciler:
         for path in _directories(core.config.runtime_dir("x").parent):
             if core.registry.get(path.name) is None:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _unix_time_ns(start_time: int) -> int:
+    """Clock ticks after boot, as in /proc/PID/stat, on the clock of the wall."""
+    after_boot_ns = start_time * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return time.time_ns() - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - after_boot_ns)
 
 
 def _directories(parent: Path) -> list[Path]:

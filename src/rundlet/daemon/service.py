@@ -1,13 +1,14 @@
-"""The life of a daemon: take the data root, start the engine, listen, wait for a signal, end in reverse.
+"""The life of a daemon: take run root and data root, start the engine, listen, wait for a signal, end in reverse.
 
-Nobody can connect before the engine is ready, and a socket is taken over only by the daemon that holds the
-data root: a second daemon fails at the first step and disturbs nothing.
+Nobody can connect before the engine is ready. A second daemon on either root fails at the first step and
+disturbs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import gc
 import logging
 import os
@@ -20,6 +21,7 @@ from rundlet.api import ApiServer, EngineApi, GuardedFromBrowsers
 from rundlet.daemon.config import DaemonConfig
 from rundlet.daemon.listeners import bound
 from rundlet.engine.engine import Engine
+from rundlet.errors import Conflict
 
 _logger = logging.getLogger("rundlet.daemon")
 
@@ -30,22 +32,29 @@ _GRACE_S = 15.0
 async def serve(config: DaemonConfig) -> None:
     """Run until SIGTERM or SIGINT. Raises the :class:`rundlet.errors.RundletError` that prevents a start."""
     told_to_end = _catch_signals()
-    engine = Engine(config.engine)
-    await engine.start()
-    try:
-        with bound(config.hosts, config.group) as sockets, _pid_file(config.pid_file):
-            server, api = ApiServer(), EngineApi(engine)
-            for sock in sockets:
-                is_local = sock.family == socket.AF_UNIX
-                await server.listen(sock, api if is_local else GuardedFromBrowsers(api))
-            gc.freeze()  # what start-up made stays: the collector need not look at it again and again
-            _logger.info("ready, pid %d, listening on %s", os.getpid(), ", ".join(config.hosts))
-            await told_to_end.wait()
-            _logger.info("ending")
-            await server.close(_GRACE_S)
-    finally:
-        await (engine.shutdown_all() if config.stop_containers else engine.stop())
+    with _run_root_taken(config.pid_file):
+        engine = Engine(config.engine)
+        await engine.start()
+        try:
+            with bound(config.hosts, config.group) as sockets:
+                await _serve_until(told_to_end, engine, config.hosts, sockets)
+        finally:
+            await (engine.shutdown_all() if config.stop_containers else engine.stop())
     _logger.info("ended")
+
+
+async def _serve_until(
+    told_to_end: asyncio.Event, engine: Engine, hosts: tuple[str, ...], sockets: list[socket.socket]
+) -> None:
+    server, api = ApiServer(), EngineApi(engine)
+    for sock in sockets:
+        is_local = sock.family == socket.AF_UNIX
+        await server.listen(sock, api if is_local else GuardedFromBrowsers(api))
+    gc.freeze()  # what start-up made stays: the collector need not look at it again and again
+    _logger.info("ready, pid %d, listening on %s", os.getpid(), ", ".join(hosts))
+    await told_to_end.wait()
+    _logger.info("ending")
+    await server.close(_GRACE_S)
 
 
 def _catch_signals() -> asyncio.Event:
@@ -66,11 +75,26 @@ def _catch_signals() -> asyncio.Event:
 
 
 @contextlib.contextmanager
-def _pid_file(path: Path) -> Iterator[None]:
-    """For people and scripts; the lock on the data root, not this file, keeps a second daemon out."""
+def _run_root_taken(path: Path) -> Iterator[None]:
+    """Hold the lock of the run root, which is the pid file at ``path``.
+
+    The data root has a lock of its own. This one keeps a daemon with another data root from taking over the
+    supervisor, and with it the containers, of the daemon that is here. The file stays, empty: whoever removes a
+    lock file lets two in. Raises :class:`Conflict`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{os.getpid()}\n")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise Conflict(
+                f"run root {path.parent} is in use by another daemon (pid {file.read().strip()})"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)

@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit status; nothing is raised but what ``--debug`` asks for."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(words)
+        status = _dispatch(words)
+        sys.stdout.flush()  # here a reader that has gone can still be told from a failure
+        return status
     except KeyboardInterrupt:
         return _SIGNAL_STATUS + _SIGINT
     except BrokenPipeError:
@@ -105,7 +107,6 @@ def _split_path(words: list[str]) -> tuple[str, list[str]]:
 
 def _print(text: str) -> int:
     sys.stdout.write(text)
-    sys.stdout.flush()
     return 0
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from rundlet.cli.registry import COMMANDS, find
@@ -93,3 +98,12 @@ def test_no_two_flags_of_a_command_share_a_letter() -> None:
     for path in COMMANDS:
         letters = [flag.short for flag in find(path).flags if flag.short]
         assert len(letters) == len(set(letters)), path
+
+
+def test_a_reader_that_has_gone_is_no_failure_to_tell_of() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "rundlet.cli", "--help"], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

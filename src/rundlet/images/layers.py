@@ -84,16 +84,20 @@ class LayerStore:
         return self._directory(chain_id) / "diff"
 
     def get(self, chain_id: str) -> Layer:
-        """Raises FileNotFoundError when there is no such layer."""
-        document = json.loads((self._directory(chain_id) / "layer.json").read_bytes())
-        return Layer(
-            chain_id=chain_id,
-            diff_id=document["diffId"],
-            parent=document["parent"],
-            size=document["size"],
-            opaque=document["opaque"],
-            blob=Blob(**document["blob"]),
-        )
+        """Raises FileNotFoundError when there is no such layer, CorruptArchive when it cannot be read."""
+        text = (self._directory(chain_id) / "layer.json").read_bytes()
+        try:
+            document = json.loads(text)
+            return Layer(
+                chain_id=chain_id,
+                diff_id=document["diffId"],
+                parent=document["parent"],
+                size=document["size"],
+                opaque=document["opaque"],
+                blob=Blob(**document["blob"]),
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorruptArchive(f"layer {chain_id}", f"layer.json: {error!r}") from error
 
     def unpack(self, blob: Blob, *, diff_id: str, parent: str, on_read: Callable[[int], None]) -> Layer:
         """Make the layer out of a blob of the content store, unless it is there already.

@@ -13,6 +13,7 @@ Blocking and safe to use from several threads. Nothing is pulled from or pushed 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ from rundlet.images.trees import Workspace
 from rundlet.wire import reference
 from rundlet.wire.documents import ImageDeleteItem, ImageHistoryItem
 from rundlet.wire.reference import Reference
+
+_log = logging.getLogger(__name__)
 
 _UNPACKERS = min(4, os.cpu_count() or 1)
 """Layers that are unpacked at once: hashing and inflating run outside the interpreter's lock."""
@@ -112,7 +115,8 @@ class ImageStore:
         Raises ImageNotFound, InvalidReference, InvalidArgument for a reference by digest.
         """
         tag = _tag(new)
-        self._catalog.tag(str(tag), self.resolve(name).id)
+        with self._catalog.transaction():  # the image must not go between the two
+            self._catalog.tag(str(tag), self.resolve(name).id)
 
     def remove(
         self, name: str, *, force: bool = False, users: Callable[[str], Sequence[str]] = lambda _: ()
@@ -139,9 +143,29 @@ class ImageStore:
         return deleted
 
     def sweep(self) -> None:
-        """At start-up, before anybody works: delete what a crash left and what no image names."""
+        """At start-up, before anybody works: delete what a crash left and what no image names.
+
+        An image whose content is not whole any more (a power cut, a meddler) is forgotten, so that it harms
+        no other; it can be loaded again.
+        """
         self._workspace.sweep()
+        for row in self._catalog.all():
+            if why := self._damage(row):
+                _log.warning("image %s is damaged and will be forgotten: %s", row.id, why)
+                with self._catalog.transaction():
+                    self._catalog.delete(row.id)
         self._collect()
+
+    def _damage(self, row: Row) -> str | None:
+        """What of the image is missing or unreadable."""
+        try:
+            self._image(row)
+            for chain_id in row.layers:
+                self._layers.get(chain_id)
+                self._layers.diff(chain_id).stat()
+        except (CorruptArchive, OSError) as error:
+            return str(error)
+        return None
 
     # ── making ──
 
@@ -150,9 +174,9 @@ class ImageStore:
 
         Raises CorruptArchive, StorageFull; the store is then as it was.
         """
-        with self._workspace.directory("load") as directory, self._making():
-            with space.needed(self._workspace.path, "reading an image archive"):
-                archived = read_archive(stream, directory, self._limits, progress)
+        full_disk = space.needed(self._workspace.path, "loading an image archive")
+        with self._workspace.directory("load") as directory, self._making(), full_disk:
+            archived = read_archive(stream, directory, self._limits, progress)
             rows = [self._unpack(image, progress) for image in archived]
             with self._catalog.transaction():
                 for row, image in zip(rows, archived, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -373,6 +374,27 @@ def test_start_up_sweeps_what_a_crash_left(store: ImageStore, data_root: Path) -
     store.sweep()
 
     assert before == content(data_root)
+
+
+@pytest.mark.parametrize("damage", ["config", "layer", "description"])
+def test_start_up_forgets_an_image_that_is_not_whole_and_keeps_the_others(
+    store: ImageStore, data_root: Path, damage: str
+) -> None:
+    load(store, docker_archive([LOWER], ["good:1"]))
+    (bad,) = load(store, docker_archive([LOWER, UPPER], ["bad:1"]))
+    top = data_root / "layers" / store.resolve("bad:1").layers[1][7:]
+    if damage == "config":
+        (data_root / "blobs/sha256" / bad.image_id[7:]).write_bytes(b"")
+    elif damage == "layer":
+        shutil.rmtree(top)
+    else:
+        (top / "layer.json").write_bytes(b"")
+
+    again = ImageStore(data_root)
+    again.sweep()
+
+    assert [image.references for image in again.list()] == [("good:1",)]
+    again.close()
 
 
 def test_nothing_is_collected_while_an_image_is_being_made(store: ImageStore, data_root: Path) -> None:

@@ -197,8 +197,8 @@ class ImageStore:
             raise CorruptArchive("image configuration", why)
         chain = chain_ids(diff_ids)
         for member, chain_id in zip(image.layers, chain, strict=True):
-            if chain_id not in self._layers:
-                self._adopt(member)
+            if chain_id not in self._layers and member.digest not in self._blobs:
+                self._blobs.adopt(member.path, member.digest)
         with ThreadPoolExecutor(_UNPACKERS, thread_name_prefix="unpack") as pool:
             jobs = [
                 pool.submit(self._unpack_layer, member, diff_id, parent, progress)
@@ -210,10 +210,6 @@ class ImageStore:
                 pool.shutdown(cancel_futures=True)
                 raise
         return Row(self._blobs.put(image.config), chain, sum(layer.size for layer in layers))
-
-    def _adopt(self, member: Member) -> None:
-        if member.digest not in self._blobs:
-            self._blobs.adopt(member.path, member.digest)
 
     def _unpack_layer(self, member: Member, diff_id: str, parent: str, progress: OnProgress) -> Layer:
         short = diff_id.removeprefix("sha256:")[:12]

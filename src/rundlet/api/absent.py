@@ -11,6 +11,21 @@ from rundlet.api.request import Request
 from rundlet.api.routing import Route
 from rundlet.errors import EngineUnavailable, NotFound, NotImplementedHere, RundletError
 
+_TO_COME = {
+    "GET": (
+        *(f"/containers/{{name}}/{verb}" for verb in ("top", "stats", "changes", "export", "archive")),
+        *("/images/get", "/images/{name}/get", "/images/search", "/distribution/{name}/json", "/system/df"),
+    ),
+    "HEAD": ("/containers/{name}/archive",),
+    "PUT": ("/containers/{name}/archive",),
+    "POST": (
+        *("/containers/{name}/update", "/commit", "/images/{name}/push", "/images/prune", "/build"),
+        *("/build/prune", "/auth", "/networks/create", "/networks/prune", "/volumes/create", "/volumes/prune"),
+    ),
+    "DELETE": ("/volumes/{name}",),
+}
+"""Calls that this engine knows and does not offer yet: a 501 that says so is kinder than a 404."""
+
 _SWARM = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 
 
@@ -63,13 +78,15 @@ def routes() -> list[Route]:
             for pattern in (f"/{noun}", f"/{noun}/{{name}}")
             for method in ("GET", "POST", "DELETE")
         ),
+        *(Route(method, pattern, _not_yet) for method, patterns in _TO_COME.items() for pattern in patterns),
         Route("GET", "/networks", _no_networks),
         Route("GET", "/networks/", _no_networks),
         Route("GET", "/networks/{name}", _network),
-        Route("POST", "/networks/create", _not_yet),
+        Route("DELETE", "/networks/{name}", _network),
+        Route("POST", "/networks/{name}/connect", _network),
+        Route("POST", "/networks/{name}/disconnect", _network),
         Route("GET", "/volumes", _no_volumes),
         Route("GET", "/volumes/{name}", _volume),
-        Route("POST", "/volumes/create", _not_yet),
         Route("GET", "/plugins", _no_plugins),
         Route("GET", "/plugins/{name}/json", _plugin),
     ]

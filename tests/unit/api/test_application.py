@@ -645,8 +645,21 @@ class TestAbsent:
         assert json.loads(api("GET", "/plugins").body) == []
         assert json.loads(api("GET", "/volumes").body) == {"Volumes": [], "Warnings": None}
 
-    def test_what_is_to_come_is_501(self, api: Api) -> None:
-        assert api("POST", "/networks/create", {"Name": "x"}).status == 501
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("POST", "/networks/create"),
+            ("GET", "/containers/x/stats"),
+            ("PUT", "/containers/x/archive?path=/"),
+            ("POST", "/images/localhost:5000/x/y/push"),
+            ("GET", "/system/df"),
+            ("POST", "/build"),
+        ],
+    )
+    def test_what_is_to_come_is_501_and_says_so(self, api: Api, method: str, path: str) -> None:
+        response = api(method, path)
+        assert response.status == 501
+        assert message(response) == f"this version of Rundlet does not offer {method} {path.partition('?')[0]}"
 
 
 class TestBrowsers:

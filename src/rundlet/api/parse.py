@@ -32,27 +32,11 @@ _STRING_OR_LIST = frozenset({"Cmd", "Entrypoint", "Shell", "CapAdd", "CapDrop"})
 """The fields whose type in Go is ``strslice.StrSlice``, which reads a string as a list of one."""
 
 _OMITTED = frozenset(
-    [
-        "Annotations",
-        "ArgsEscaped",
-        "Deleted",
-        "Error",
-        "Health",
-        "Healthcheck",
-        "Init",
-        "MacAddress",
-        "Mounts",
-        "NetworkDisabled",
-        "Shell",
-        "SizeRootFs",
-        "SizeRw",
-        "StopSignal",
-        "StopTimeout",
-        "StorageOpt",
-        "Sysctls",
-        "Tmpfs",
-        "Untagged",
-    ]
+    {
+        *("Annotations", "ArgsEscaped", "Deleted", "Error", "Health", "Healthcheck", "Init", "MacAddress"),
+        *("Mounts", "NetworkDisabled", "Shell", "SizeRootFs", "SizeRw", "StopSignal", "StopTimeout"),
+        *("StorageOpt", "Sysctls", "Tmpfs", "Untagged"),
+    }
 )
 """The fields that moby marks ``omitempty``: left out rather than null. All others are written as null."""
 

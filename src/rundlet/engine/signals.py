@@ -9,7 +9,7 @@ from rundlet.errors import InvalidArgument
 __all__ = ["parse_signal"]
 
 _NAMES = (
-    {number.name.removeprefix("SIG"): int(number) for number in signal.Signals}
+    {name.removeprefix("SIG"): int(number) for name, number in signal.Signals.__members__.items()}
     | {
         # glibc keeps the first two real-time signals for itself; Docker names them all the same.
         f"RTMIN+{n}": 34 + n

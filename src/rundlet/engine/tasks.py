@@ -37,7 +37,9 @@ class Tasks:
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
         """Run ``work`` beside everything else. What it raises is logged: ``what`` failed."""
-        return self._keep(asyncio.create_task(_logged(work, what), name=what))
+        task = self._keep(asyncio.create_task(_logged(work, what), name=what))
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step, it was never begun
+        return task
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for what still runs, then cancel it."""

@@ -1,4 +1,4 @@
-"""``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from`` and ``VOLUME`` become one list, or an error in Docker's words."""
+"""``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from`` and ``VOLUME`` become one list, or an error that names it."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class FakeSupervisor(Supervisor):
         return [program.task for program in self._programs.values()]
 
     def disconnect(self) -> None:
-        pass
+        self.listen(lambda task: None, lambda: None)
 
     async def start(self, request: messages.Start) -> Running:
         self.requests.append(request)

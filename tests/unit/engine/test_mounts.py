@@ -1,4 +1,4 @@
-"""``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from`` and ``VOLUME`` become one list, or an error that names it."""
+"""``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from`` and ``VOLUME`` become one list, or a clear error."""
 
 from __future__ import annotations
 

@@ -78,7 +78,8 @@ def test_output_is_complete_to_the_byte_through_many_kills(own_daemon: RundletDa
     for _ in range(5):
         kill_and_restart(own_daemon)
 
-    assert [wait_for_exit(own_daemon, container) for container in (numbered, slow, bulk)] == [7, 8, 9]
+    ends = [(wait_for_exit(own_daemon, it), state(own_daemon, it)["Error"]) for it in (numbered, slow, bulk)]
+    assert ends == [(7, ""), (8, ""), (9, "")]
     expected = "".join(f"{number}\n" for number in range(1, lines + 1)).encode()
     assert output(own_daemon, numbered) == {1: expected, 2: expected}
     assert output(own_daemon, slow) == {1: "".join(f"line {i}\n" for i in range(200)).encode(), 2: b""}

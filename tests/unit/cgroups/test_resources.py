@@ -92,6 +92,13 @@ def test_devices_are_denied_first_and_then_ruled_in_the_order_given() -> None:
     ]
 
 
+def test_a_standard_device_that_a_rule_allows_is_written_once_and_one_taken_back_again() -> None:
+    null = {"type": "c", "major": 1, "minor": 3, "access": "rwm"}
+    allowed = ("devices.allow", "c 1:3 rwm")
+    assert device_writes([{"allow": True, **null}]).count(allowed) == 1
+    assert allowed in device_writes([{"allow": True, **null}, {"allow": False, **null}])[3:]
+
+
 def test_no_rules_means_the_standard_devices_alone_and_never_tun() -> None:
     writes = device_writes([])
     assert writes[0] == ("devices.deny", "a")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from rundlet.engine.logs.driver import check_driver, open_driver, open_reader
+from rundlet.engine.logs.driver import LogDriver, check_driver, open_driver, open_reader
 from rundlet.engine.logs.entry import LogEntry, Position
 from rundlet.errors import InvalidArgument, NotImplementedHere
 
@@ -30,6 +30,13 @@ def entries(count: int, *, start: int = 0) -> list[LogEntry]:
     ]
 
 
+def append_all(log: LogDriver, written: Sequence[LogEntry]) -> None:
+    while written:
+        count = log.append(written)
+        assert count >= 1
+        written = written[count:]
+
+
 def read_all(driver: Driver, directory: Path, tail: int | None = None) -> list[LogEntry]:
     reader = open_reader(driver[0], directory, tail)
     found: list[LogEntry] = []
@@ -48,7 +55,7 @@ def test_its_options_are_accepted(driver: Driver) -> None:
 def test_it_takes_entries_and_can_be_opened_again(driver: Driver, tmp_path: Path) -> None:
     for start in (0, 5):
         log = open_driver(*driver, tmp_path, {})
-        log.append(entries(5, start=start))
+        append_all(log, entries(5, start=start))
         log.close()
 
 
@@ -58,7 +65,7 @@ def test_the_position_is_that_of_the_last_entry_whatever_was_rotated(driver: Dri
     assert log.position() == Position()
     for n in range(200):
         [entry] = entries(1, start=n)
-        log.append([entry])
+        append_all(log, [entry])
         assert open_driver(*driver, tmp_path, {}).position() == entry.position
     log.close()
 
@@ -72,7 +79,7 @@ def test_what_was_written_is_read_to_the_byte(driver: Driver, tmp_path: Path) ->
         LogEntry(1, 5_000_000_001, b"\r\n", Position(1, 11, 9)),
     ]
     log = open_driver(*driver, tmp_path, {})
-    log.append(written)
+    append_all(log, written)
     log.close()
     assert read_all(driver, tmp_path) == written
 
@@ -82,7 +89,7 @@ def test_what_was_written_is_read_to_the_byte(driver: Driver, tmp_path: Path) ->
 def test_a_tail_is_the_last_entries(driver: Driver, tail: int, expected: int, tmp_path: Path) -> None:
     written = entries(100)
     log = open_driver(*driver, tmp_path, {})
-    log.append(written)
+    append_all(log, written)
     log.close()
     assert read_all(driver, tmp_path, tail) == written[100 - expected :]
 
@@ -94,7 +101,7 @@ def test_a_reader_goes_on_with_what_is_written_meanwhile(driver: Driver, tmp_pat
     assert reader.read() == []
     for n in range(3):
         batch = entries(2, start=2 * n)
-        log.append(batch)
+        append_all(log, batch)
         assert reader.read() == batch
         assert reader.read() == []
     reader.close()
@@ -107,7 +114,7 @@ def test_a_reader_that_keeps_up_misses_nothing_across_rotations(driver: Driver, 
     reader = open_reader(driver[0], tmp_path, None)
     found: list[LogEntry] = []
     for n in range(300):
-        log.append(entries(1, start=n))
+        append_all(log, entries(1, start=n))
         found += reader.read()
     while more := reader.read():
         found += more
@@ -117,10 +124,20 @@ def test_a_reader_that_keeps_up_misses_nothing_across_rotations(driver: Driver, 
 
 
 @pytest.mark.parametrize("driver", ROTATING)
+def test_a_long_batch_is_rotated_like_single_lines(driver: Driver, tmp_path: Path) -> None:
+    log = open_driver(*driver, tmp_path, {})
+    append_all(log, entries(500))
+    log.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 8000
+    found = read_all(driver, tmp_path)
+    assert found == entries(len(found), start=500 - len(found))
+
+
+@pytest.mark.parametrize("driver", ROTATING)
 def test_rotation_bounds_the_disk_and_keeps_the_newest(driver: Driver, tmp_path: Path) -> None:
     log = open_driver(*driver, tmp_path, {})
     for n in range(500):
-        log.append(entries(1, start=n))
+        append_all(log, entries(1, start=n))
     log.close()
     files = list(tmp_path.iterdir())
     assert len(files) <= int(driver[1]["max-file"])
@@ -134,7 +151,7 @@ def test_rotation_bounds_the_disk_and_keeps_the_newest(driver: Driver, tmp_path:
 def test_a_tail_reaches_into_rotated_files(driver: Driver, tmp_path: Path) -> None:
     log = open_driver(*driver, tmp_path, {})
     for n in range(100):
-        log.append(entries(1, start=n))
+        append_all(log, entries(1, start=n))
     log.close()
     assert len(list(tmp_path.iterdir())) == 3
     for tail in (1, 5, 20, 30):
@@ -146,11 +163,11 @@ def test_a_reader_slower_than_all_rotations_goes_on_with_the_oldest_that_is_left
     driver: Driver, tmp_path: Path
 ) -> None:
     log = open_driver(*driver, tmp_path, {})
-    log.append(entries(1))
+    append_all(log, entries(1))
     reader = open_reader(driver[0], tmp_path, None)
     assert reader.read() == entries(1)
     for n in range(1, 200):
-        log.append(entries(1, start=n))
+        append_all(log, entries(1, start=n))
     found: list[LogEntry] = []
     while more := reader.read():
         found += more
@@ -165,14 +182,14 @@ def test_a_reader_slower_than_all_rotations_goes_on_with_the_oldest_that_is_left
 @pytest.mark.parametrize("torn", [b'{"log":"half a li', b"\x00\x00\x00", b'{"log":"x"}'])
 def test_a_torn_last_line_is_cut_off_and_never_read(driver: Driver, torn: bytes, tmp_path: Path) -> None:
     log = open_driver(*driver, tmp_path, {})
-    log.append(entries(3))
+    append_all(log, entries(3))
     log.close()
     with (tmp_path / "log.json").open("ab") as file:
         file.write(torn)
     assert read_all(driver, tmp_path) == entries(3)
     log = open_driver(*driver, tmp_path, {})
     assert log.position() == entries(3)[-1].position
-    log.append(entries(1, start=3))
+    append_all(log, entries(1, start=3))
     log.close()
     assert read_all(driver, tmp_path)[-1] == entries(1, start=3)[0]
 
@@ -180,7 +197,7 @@ def test_a_torn_last_line_is_cut_off_and_never_read(driver: Driver, torn: bytes,
 @pytest.mark.parametrize("driver", KEEPING)
 def test_a_line_that_something_else_has_spoiled_is_passed_over(driver: Driver, tmp_path: Path) -> None:
     log = open_driver(*driver, tmp_path, {})
-    log.append(entries(2))
+    append_all(log, entries(2))
     with (tmp_path / "log.json").open("ab") as file:
         file.write(b"not json\n")
     assert read_all(driver, tmp_path) == entries(2)
@@ -191,7 +208,7 @@ def test_a_line_that_something_else_has_spoiled_is_passed_over(driver: Driver, t
 @pytest.mark.parametrize("driver", KEEPING)
 def test_attributes_are_kept_with_each_line(driver: Driver, tmp_path: Path) -> None:
     log = open_driver(*driver, tmp_path, {"app": "web"})
-    log.append(entries(1))
+    append_all(log, entries(1))
     log.close()
     assert read_all(driver, tmp_path)[0].attributes == {"app": "web"}
 

@@ -31,7 +31,7 @@ class Waiters:
         if condition == "removed":
             waiting, is_met = self._removal, self._is_removed
         elif condition in ("", "not-running"):
-            waiting, is_met = self._exit, not self._state.is_up and self._state.pid == 0
+            waiting, is_met = self._exit, not self._state.is_up
         elif condition == "next-exit":
             waiting, is_met = self._exit, False
         else:

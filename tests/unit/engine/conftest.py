@@ -1,25 +1,3 @@
-"""Tests of this directory may be coroutines: each gets an event loop of its own and a time limit."""
+"""Tests of this directory may be coroutines."""
 
-from __future__ import annotations
-
-import asyncio
-import inspect
-
-import pytest
-
-LIMIT_S = 20
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in names}
-
-    async def run() -> None:
-        async with asyncio.timeout(LIMIT_S):
-            await pyfuncitem.obj(**arguments)
-
-    asyncio.run(run())
-    return True
+from tests.fakes.coroutines import pytest_pyfunc_call as pytest_pyfunc_call

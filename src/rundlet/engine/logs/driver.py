@@ -23,8 +23,8 @@ class LogDriver(Protocol):
     def position(self) -> Position:
         """What of the output is in the log. After a kill at any instant it is true: what was torn is gone."""
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Keep all of them or, on StorageFull, none."""
+    def append(self, entries: Sequence[LogEntry]) -> int:
+        """Keep the first so many of them, at least one, and say how many. StorageFull: none."""
 
     def close(self) -> None: ...
 
@@ -44,8 +44,8 @@ class NoneDriver:
     def position(self) -> Position:
         return Position()
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        pass
+    def append(self, entries: Sequence[LogEntry]) -> int:
+        return len(entries)
 
     def close(self) -> None:
         pass

@@ -100,24 +100,31 @@ class JsonFileDriver:
                     return Position(*line.at)
         return Position()
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
+    def append(self, entries: Sequence[LogEntry]) -> int:
+        maximum = self._options.max_bytes
+        rotates = maximum is not None and self._size >= maximum
+        room = None if maximum is None else maximum if rotates else maximum - self._size
         text = bytearray()
+        count = 0
         for entry in entries:
             _encode_into(_line_of(entry, self._attributes), text, -1)
             text += b"\n"
-        maximum = self._options.max_bytes
+            count += 1
+            if room is not None and len(text) >= room:
+                break
         with _room(self._directory):
-            if maximum is not None and self._size >= maximum:
-                self._rotate(bytes(text))
+            if rotates:
+                self._rotate(text)
             else:
                 self._write(text)
+        return count
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _write(self, text: bytes | bytearray) -> None:
+    def _write(self, text: bytearray) -> None:
         view = memoryview(text)
         try:
             while view:
@@ -127,7 +134,7 @@ class JsonFileDriver:
             raise
         self._size += len(text)
 
-    def _rotate(self, text: bytes) -> None:
+    def _rotate(self, text: bytearray) -> None:
         """Start the next file with ``text``: there is never a moment without a file that tells the position."""
         fresh = self._directory / "log.json.new"
         fd = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)

@@ -116,9 +116,8 @@ class Pump:
         taken = 0 if self._unlogged else self._take()
         if is_last and taken < _STEP_BYTES:
             self._flush()
-        if self._unlogged:
-            self._driver.append(self._unlogged)
-            self._unlogged = []
+        while self._unlogged:
+            del self._unlogged[: self._driver.append(self._unlogged)]
         if taken and not any(self._splitter.pending.values()):
             self._reader.discard_consumed()
             self._since_discard = 0

@@ -19,9 +19,9 @@ def write_json(figures: Sequence[Figure], path: Path) -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     """One line per workload, metric and engine; the ratio stands at ours and says how many times better it is."""
-    header = f"{'workload':26}{'metric':17}{'engine':10}{'p50':>10}{'p95':>10}  {'unit':5}{'n':>5}{'ratio':>9}"
+    header = f"{'workload':35}{'metric':17}{'engine':10}{'p50':>10}{'p95':>10}  {'unit':5}{'n':>5}{'ratio':>9}"
     lines = (
-        f"{item.workload:26}{item.metric:17}{item.engine:10}{item.p50:10.2f}{item.p95:10.2f}"
+        f"{item.workload:35}{item.metric:17}{item.engine:10}{item.p50:10.2f}{item.p95:10.2f}"
         f"  {item.unit:5}{item.n:5}{_ratio(item, figures):>9}"
         for item in figures
     )

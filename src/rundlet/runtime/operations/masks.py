@@ -30,7 +30,10 @@ class MaskPath:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return
         if not stat.S_ISDIR(kernel.stat(target).st_mode):
-            kernel.attach(kernel.clone_tree(_open_null(context)), target)
+            null = kernel.clone_tree(_open_null(context))
+            # It is the host's own node: nobody in here may change its owner and mode.
+            kernel.set_attributes(null, set_=MOUNT_ATTR_RDONLY)
+            kernel.attach(null, target)
         elif context.mask < 0:
             context.mask = _empty_directory(context)
             kernel.attach(context.mask, target)

@@ -33,7 +33,9 @@ class Streams:
     def open_pipes(self) -> ChildStdio:
         """Make the pipes. Returns the program's ends, for :func:`close_child_ends` once it has them.
 
-        Our ends do not block: the flag is the end's, not the descriptor's, and so holds for the daemon, too.
+        None stands for a stdin that nobody wants: the container's own null device then. With a descriptor of
+        the host's it could change that one's owner and mode. Our ends do not block: the flag is the end's, not
+        the descriptor's, and so holds for the daemon, too.
         """
         stdio = self.stdio
         if stdio.terminal:
@@ -42,8 +44,6 @@ class Streams:
         try:
             if stdio.stdin:
                 child[0], self.stdin = os.pipe()
-            else:
-                child[0] = os.open(os.devnull, os.O_RDONLY)
             self.stdout, child[1] = os.pipe()
             self.stderr, child[2] = os.pipe()
         except OSError:

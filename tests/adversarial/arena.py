@@ -1,0 +1,96 @@
+"""Runs hostile programs in containers of a real engine and says what became of them.
+
+The programs are Python scripts in the image that is made of this machine's own Python, or shell scripts in
+busybox. What is hostile about them is for the tests to say; here they are only started and waited for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.engines import RundletDaemon
+from tests.support.http import Reply, demultiplex
+
+HOST_IMAGE = "rundlet/host"
+PRELUDE = (Path(__file__).parent / "inside.py").read_text()
+"""What every Python script starts with: see there."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        """What the script printed; it is shown with its errors if that is no JSON."""
+        assert self.status == 0, self
+        return json.loads(self.stdout)
+
+
+@dataclass(frozen=True)
+class Arena:
+    daemon: RundletDaemon
+
+    def create(self, image: str, command: list[str], host: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        body = {"Image": image, "Cmd": command, "HostConfig": {"NetworkMode": "none", **(host or {})}, **fields}
+        reply = self.daemon.client.post("/containers/create", body)
+        assert reply.status == 201, reply.body
+        container = reply.json()["Id"]
+        assert isinstance(container, str)
+        return container
+
+    def start(self, container: str) -> Reply:
+        return self.daemon.client.post(f"/containers/{container}/start")
+
+    def spawn(self, image: str, command: list[str], host: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        """Create and start; the id."""
+        container = self.create(image, command, host, **fields)
+        reply = self.start(container)
+        assert reply.status == 204, reply.body
+        return container
+
+    def shell(self, script: str, host: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
+        """Run ``sh -c script`` in busybox to its end."""
+        return self.outcome(self.spawn("busybox", ["sh", "-c", script], host, **fields))
+
+    def python(self, script: str, host: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
+        """Run a Python script to its end, with the names of :mod:`tests.adversarial.inside`."""
+        return self.outcome(self.spawn_python(script, host, **fields))
+
+    def spawn_python(self, script: str, host: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        return self.spawn(HOST_IMAGE, ["python3", "-c", PRELUDE + script], host, **fields)
+
+    def outcome(self, container: str) -> Outcome:
+        status = self.daemon.client.request("POST", f"/containers/{container}/wait", timeout_s=50).json()
+        streams = self.output(container)
+        return Outcome(
+            status["StatusCode"], streams[1].decode(errors="replace"), streams[2].decode(errors="replace")
+        )
+
+    def execute(self, container: str, command: list[str], **fields: Any) -> str:
+        """The output of an exec, both streams as one."""
+        body = {"Cmd": command, "AttachStdout": True, "AttachStderr": True, **fields}
+        created = self.daemon.client.post(f"/containers/{container}/exec", body)
+        assert created.status == 201, created.body
+        reply = self.daemon.client.post(f"/exec/{created.json()['Id']}/start", {"Detach": False, "Tty": False})
+        assert reply.status == 200, reply.body
+        return b"".join(demultiplex(reply.body).values()).decode(errors="replace")
+
+    def output(self, container: str) -> dict[int, bytes]:
+        reply = self.daemon.client.get(f"/containers/{container}/logs", stdout="1", stderr="1")
+        assert reply.status == 200, reply.body
+        return demultiplex(reply.body)
+
+    def state(self, container: str) -> dict[str, Any]:
+        document = self.daemon.client.get(f"/containers/{container}/json").json()["State"]
+        assert isinstance(document, dict)
+        return document
+
+    def remove(self, container: str) -> None:
+        reply = self.daemon.client.delete(f"/containers/{container}", force="1", v="1")
+        assert reply.status == 204, reply.body

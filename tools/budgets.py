@@ -28,6 +28,15 @@ GENERATED = "src/rundlet/sdk/_sync/"
 
 ALLOWED: dict[str, str] = {
     "src/rundlet/wire/documents.py": "a list of the API's documents: data, read by searching",
+    "src/rundlet/cgroups/v1.py::CgroupV1": "one short method for each call of the Cgroup interface",
+    "src/rundlet/engine/attach.py::AttachSession.__init__": "made in one place, of collaborators alone",
+    "src/rundlet/engine/execs.py::Execs": "one short method for each thing that happens to an exec",
+    "src/rundlet/engine/launcher.py::Launcher._prepare": "one message, put together in one straight line",
+    "src/rundlet/engine/store.py::Store": "one line for each record and verb; the writer is ten methods",
+    "src/rundlet/engine/system.py::System.info": "one document of the API, key by key",
+    "src/rundlet/runtime/supervisor/service.py::Service": "one short handler for each message and event",
+    "src/rundlet/runtime/supervisor/starter.py::Starter.start": "what a failure undoes stands beside what made it",
+    "src/rundlet/runtime/supervisor/starter.py::Starter.exec": "as start: one flow, three callbacks",
 }
 """``path`` or ``path::Qualified.name`` to the reason why it may be up to the upper bound."""
 

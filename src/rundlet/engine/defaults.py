@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rundlet.errors import InvalidArgument
-from rundlet.linux.capabilities import NAMES
+from rundlet.linux.capabilities import NAMES, available
 
 __all__ = [
     "CAPABILITIES",
@@ -26,7 +26,8 @@ __all__ = [
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHM_BYTES = 64 * 1024 * 1024
 
-ALL_CAPABILITIES = NAMES
+ALL_CAPABILITIES = available()
+"""What ``--privileged`` and ``--cap-add ALL`` mean: all that this machine can give."""
 
 CAPABILITIES = tuple(
     f"CAP_{name}"
@@ -109,7 +110,7 @@ def default_mounts(*, shm_bytes: int, privileged: bool) -> list[dict[str, Any]]:
 def capabilities(add: list[str] | None, drop: list[str] | None, *, privileged: bool) -> tuple[str, ...]:
     """``--cap-add`` and ``--cap-drop`` applied to the default set, in the order of the kernel's numbers.
 
-    InvalidArgument for a capability that does not exist.
+    InvalidArgument for a capability that does not exist, or that is named and cannot be had here.
     """
     if privileged:
         return ALL_CAPABILITIES
@@ -120,12 +121,14 @@ def capabilities(add: list[str] | None, drop: list[str] | None, *, privileged: b
         chosen = added
     else:
         chosen = (set(CAPABILITIES) - dropped) | added
+    if missing := sorted(added - {"ALL", *ALL_CAPABILITIES}):
+        raise InvalidArgument(f"capability {missing[0]} is not available on this machine")
     return tuple(name for name in ALL_CAPABILITIES if name in chosen)
 
 
 def _capability(name: str) -> str:
     upper = name.upper()
     full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
-    if full != "ALL" and full not in ALL_CAPABILITIES:
+    if full != "ALL" and full not in NAMES:
         raise InvalidArgument(f'unknown capability: "{name}"')
     return full

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rundlet.engine import defaults
 from rundlet.engine.container import Container
 from rundlet.engine.defaults import CAPABILITIES, capabilities
 from rundlet.engine.exec_record import ExecRecord
@@ -77,6 +78,17 @@ def test_all_but_one() -> None:
     chosen = capabilities(["ALL"], ["SYS_BOOT"], privileged=False)
     assert "CAP_SYS_ADMIN" in chosen
     assert "CAP_SYS_BOOT" not in chosen
+
+
+def test_what_the_machine_cannot_give_is_left_out_unless_it_is_asked_for_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(defaults, "ALL_CAPABILITIES", ("CAP_CHOWN", "CAP_SYS_ADMIN"))
+    assert capabilities(None, None, privileged=True) == ("CAP_CHOWN", "CAP_SYS_ADMIN")
+    assert capabilities(["ALL"], None, privileged=False) == ("CAP_CHOWN", "CAP_SYS_ADMIN")
+    assert capabilities(None, None, privileged=False) == ("CAP_CHOWN",)
+    with pytest.raises(InvalidArgument, match="CAP_SYS_RESOURCE is not available on this machine"):
+        capabilities(["SYS_RESOURCE"], None, privileged=False)
 
 
 def test_the_default_mounts_and_the_three_files() -> None:

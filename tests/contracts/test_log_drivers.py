@@ -223,10 +223,14 @@ def test_a_driver_that_keeps_nothing_says_so(tmp_path: Path) -> None:
     [
         ("nope", {}, "no log driver named 'nope'"),
         ("json-file", {"max-size": "much"}, "invalid size"),
-        ("json-file", {"max-file": "3"}, "max-size must be specified"),
+        ("json-file", {"max-file": "0"}, "max-file cannot be less than 1"),
         ("json-file", {"shout": "1"}, "unknown log opt 'shout'"),
     ],
 )
 def test_an_unknown_driver_or_option_is_refused(name: str, options: dict[str, str], words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         check_driver(name, options)
+
+
+def test_max_file_alone_is_taken_as_docker_takes_it() -> None:
+    check_driver("json-file", {"max-file": "3"})

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import secrets
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from rundlet.engine.config import EngineConfig
 from rundlet.engine.container import Container, Definition, LogSettings, State
 from rundlet.engine.core import Core
+from rundlet.engine.logs.driver import check_driver
 from rundlet.engine.merge import arguments, check_request, complete_host, merge_config, warnings_about
 from rundlet.engine.mounts import MountSpec, plan_mounts
 from rundlet.engine.output import Output
@@ -28,7 +30,7 @@ from rundlet.engine.registry import Entry
 from rundlet.engine.volumes import Volume
 from rundlet.errors import ImageNotFound
 from rundlet.images import Image
-from rundlet.wire.documents import ContainerCreateRequest
+from rundlet.wire.documents import ContainerCreateRequest, LogConfig
 
 __all__ = ["Creation", "layer_paths"]
 
@@ -93,10 +95,10 @@ class Creation:
         config = merge_config(request, image.defaults)
         host = complete_host(request.HostConfig, private_cgroups=False)
         check_request(config, host)
-        log = self._log_settings(host.LogConfig.Type, host.LogConfig.Config)
-        host.LogConfig.Type, host.LogConfig.Config = log.driver, log.options
+        log = self._log_settings(host.LogConfig)
+        host.LogConfig = LogConfig(log.driver, host.LogConfig.Config or {})
         if not config.Hostname and host.UTSMode != "host":
-            config.Hostname = container_id[:12]
+            config.Hostname = platform.node() if host.NetworkMode == "host" else container_id[:12]
         definition = Definition(
             id=container_id,
             name=name,
@@ -112,11 +114,14 @@ class Creation:
         )
         return Container(definition, State())
 
-    def _log_settings(self, driver: str, options: dict[str, str] | None) -> LogSettings:
-        if driver:
-            is_default = driver == self._core.config.log_driver and not options
-            return LogSettings(driver, dict(self._core.config.log_options if is_default else options or {}))
-        return LogSettings(self._core.config.log_driver, dict(self._core.config.log_options))
+    def _log_settings(self, asked: LogConfig) -> LogSettings:
+        """What the request leaves open is as the engine has it for its own driver. InvalidArgument."""
+        config = self._core.config
+        driver = asked.Type or config.log_driver
+        inherited = config.log_options if driver == config.log_driver else {}
+        settings = LogSettings(driver, {**inherited, **(asked.Config or {})})
+        check_driver(settings.driver, settings.options)
+        return settings
 
     def _mounts_of(self, ref: str) -> Sequence[MountSpec]:
         return self._core.registry.resolve(ref).container.definition.mounts

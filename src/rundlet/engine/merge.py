@@ -12,7 +12,6 @@ from typing import Any
 
 from rundlet.engine import defaults
 from rundlet.engine.defaults import capabilities
-from rundlet.engine.logs.driver import check_driver
 from rundlet.engine.network_files import check_extra_hosts
 from rundlet.engine.resources import check_resources
 from rundlet.engine.security import read_security_options
@@ -79,8 +78,6 @@ def check_request(config: ContainerConfig, host: HostConfig) -> None:
     check_extra_hosts(host.ExtraHosts or ())
     capabilities(host.CapAdd, host.CapDrop, privileged=host.Privileged)
     read_security_options(host.SecurityOpt)
-    if host.LogConfig.Type:
-        check_driver(host.LogConfig.Type, host.LogConfig.Config or {})
     if host.ShmSize < 0:
         raise InvalidArgument("SHM size can not be less than 0")
     if not -1000 <= host.OomScoreAdj <= 1000:

@@ -24,7 +24,7 @@ from rundlet.errors import (
     RundletError,
     StartFailed,
 )
-from rundlet.wire.documents import HostConfig, RestartPolicy, WaitResponse
+from rundlet.wire.documents import HostConfig, LogConfig, RestartPolicy, WaitResponse
 from tests.fakes.engine import IMAGE, FakeEngine, request, running_engine
 
 
@@ -71,6 +71,37 @@ class TestCreate:
             assert found.HostConfig.LogConfig.Type == "json-file"
             assert len(container) == 64
             assert warnings
+
+    @pytest.mark.parametrize(
+        ("asked", "effective"),
+        [
+            ({}, {"max-size": "10m", "max-file": "3"}),
+            ({"max-file": "5"}, {"max-size": "10m", "max-file": "5"}),
+            ({"max-size": "-1"}, {"max-size": "-1", "max-file": "3"}),
+        ],
+    )
+    async def test_log_options_are_echoed_as_asked_and_completed_by_the_engines_own(
+        self, tmp_path: Path, asked: dict[str, str], effective: dict[str, str]
+    ) -> None:
+        async with running_engine(tmp_path) as engine:
+            container = await created(engine, host=HostConfig(LogConfig=LogConfig(Config=asked)))
+            assert (await engine.containers.inspect(container)).HostConfig.LogConfig == LogConfig(
+                "json-file", asked
+            )
+            entry = engine.core.registry.resolve(container)
+            assert entry.container.definition.log.options == effective
+
+    @pytest.mark.parametrize(
+        ("log", "words"),
+        [
+            (LogConfig("asdf"), "logger: no log driver named 'asdf' is registered"),
+            (LogConfig("", {"shout": "1"}), "unknown log opt 'shout'"),
+        ],
+    )
+    async def test_a_log_that_cannot_be_is_refused(self, tmp_path: Path, log: LogConfig, words: str) -> None:
+        async with running_engine(tmp_path) as engine:
+            with pytest.raises(InvalidArgument, match=words):
+                await created(engine, host=HostConfig(LogConfig=log))
 
     async def test_an_unknown_image_is_not_found_and_frees_the_name(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:

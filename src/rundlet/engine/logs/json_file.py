@@ -60,9 +60,7 @@ def read_options(options: Mapping[str, str]) -> JsonFileOptions:
     if max_files < 1:
         raise InvalidArgument("max-file cannot be less than 1")
     if size in ("", "-1"):
-        if max_files > 1:
-            raise InvalidArgument("max-size must be specified to use max-file")
-        return JsonFileOptions()
+        return JsonFileOptions()  # with any max-file: as in Docker, what does not grow too large is not rotated
     max_bytes = parse_decimal(size)
     if max_bytes <= 0:
         raise InvalidArgument(f"invalid value for max-size: {size}")

@@ -26,7 +26,7 @@ STOP_TIMEOUT_S = 30
 
 # Runs inside the container, with the Python of the assembled image.
 PROGRAM = """
-import os, socket, sys, time
+import os, signal, socket, sys, time
 
 def read(path):
     try:
@@ -38,6 +38,7 @@ def limit(v1, v2):
     root = "/sys/fs/cgroup/"
     return read(root + (v2 if os.path.exists(root + "cgroup.controllers") else v1))
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 host_file, host_pid = sys.argv[1:]
 print("hostname       ", socket.gethostname())
 print("my pid         ", os.getpid())
@@ -134,7 +135,7 @@ def show(environment: dict[str, str]) -> None:
     )
     state = "{{.State.Status}} pid={{.State.Pid}} memory={{.HostConfig.Memory}} pids={{.HostConfig.PidsLimit}}"
     rundlet(environment, "inspect", "--format", state, "cask")
-    rundlet(environment, "stop", "-t", "2", "cask")
+    rundlet(environment, "stop", "cask")
     rundlet(environment, "inspect", "--format", "{{.State.Status}} exit={{.State.ExitCode}}", "cask")
     rundlet(environment, "rm", "cask")
     rundlet(environment, "ps", "--all")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rundlet.cgroups import Hierarchies, detect
-from tests.integration.runtime.sandbox import Sandbox, make_busybox_root
+from tests.integration.runtime.sandbox import Sandbox, children, make_busybox_root
 from tests.support.busybox import missing_busybox
 
 INSTANCE = f"rt{os.getpid()}"
@@ -36,7 +36,7 @@ def sandbox(busybox_root: Path, hierarchies: Hierarchies, tmp_path: Path) -> Ite
     """Afterwards nothing of its containers may be left: no descriptor, mount, process or cgroup."""
     for name in ("rootfs", "upper", "work"):
         (tmp_path / name).mkdir()
-    mounts, descriptors = _mounts(), set(os.listdir("/proc/self/fd"))
+    descriptors = set(os.listdir("/proc/self/fd"))
     cgroup = hierarchies.cgroup(f"/{INSTANCE}/box")
     cgroup.create()
     sandbox = Sandbox(tmp_path, [busybox_root], hierarchies, cgroup)
@@ -48,7 +48,8 @@ def sandbox(busybox_root: Path, hierarchies: Hierarchies, tmp_path: Path) -> Ite
             running.close()
         _remove_when_empty(hierarchies, cgroup.path)
     cgroup.close()
-    assert _mounts() == mounts
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    assert children() == sandbox.children_before
     assert set(os.listdir("/proc/self/fd")) == descriptors
 
 
@@ -56,7 +57,3 @@ def _remove_when_empty(hierarchies: Hierarchies, path: str) -> None:
     """Processes that were killed leave their cgroup a moment after they became zombies nobody waits for."""
     while not hierarchies.cgroup(path).remove():
         os.sched_yield()
-
-
-def _mounts() -> str:
-    return Path("/proc/self/mountinfo").read_text()

@@ -7,7 +7,9 @@ import select
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,28 @@ def make_busybox_root(directory: Path) -> None:
         (directory / "bin" / applet).symlink_to("busybox")
     (directory / "etc/passwd").write_text(_PASSWD)
     (directory / "etc/group").write_text(_GROUP)
+
+
+def children() -> set[str]:
+    """The processes that this one has not reaped yet. Not none at all: a test runner may have some of its own."""
+    return set(" ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split())
+
+
+def run_alone(work: Callable[[], None]) -> None:
+    """Do ``work`` in a process with a single thread, as the supervisor has one: a test runner may have more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork in a process with threads, Python 3.12
+        pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - the process boundary
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @dataclass(frozen=True)
@@ -136,6 +160,7 @@ class Sandbox:
     hierarchies: Hierarchies
     cgroup: Cgroup
     started: list[Running] = field(default_factory=list)
+    children_before: set[str] = field(default_factory=lambda: children())
 
     def document(self, *args: str) -> Document:
         """What Docker would ask for to run ``args``."""

@@ -219,7 +219,7 @@ def _failure(answer: Answer) -> Exception:
         return NotFound(answer.message)
     if answer.kind == "conflict":
         return Conflict(answer.message)
-    text = f"{answer.stage}: {answer.message}" if answer.stage else answer.message
+    text = answer.message if answer.message.startswith(answer.stage) else f"{answer.stage}: {answer.message}"
     if answer.kind == "unsupported":
         return Unsupported(text)
     if answer.kind == "invalid":

@@ -78,7 +78,9 @@ class _Containers:
         if len(endpoints) > 1 and request.version < (1, 44):
             names = ", ".join(endpoints)
             raise InvalidArgument(f"Container cannot be created with multiple network endpoints: {names}")
-        container_id, warnings = await self._containers.create(body, request.text("name") or None)
+        container_id, warnings = await self._containers.create(
+            body, request.text("name") or None, platform=request.text("platform")
+        )
         return json_reply(ContainerCreateResponse(container_id, warnings), 201)
 
     async def inspect(self, request: Request) -> AnyReply:

@@ -61,7 +61,8 @@ class _Images:
     async def create(self, request: Request) -> AnyReply:
         """Pull (``fromImage``) or import (``fromSrc=-``)."""
         if image := request.text("fromImage"):
-            return await progress(self._images.pull(_reference(image, request.text("tag"))))
+            reference = _reference(image, request.text("tag"))
+            return await progress(self._images.pull(reference, platform=request.text("platform")))
         source = request.text("fromSrc")
         if source != "-":
             if source:
@@ -74,6 +75,7 @@ class _Images:
             reference=_reference(repo, request.text("tag")) if repo else "",
             message=request.text("message"),
             changes=request.texts("changes"),
+            platform=request.text("platform"),
         )
         return await progress(_with_upload(upload, imported))
 

@@ -42,9 +42,14 @@ class Containers:
         self._inspection = inspection
         self._listing = listing
 
-    async def create(self, request: ContainerCreateRequest, name: str | None = None) -> tuple[str, list[str]]:
-        """Id and warnings. ImageNotFound, NameInUse, InvalidArgument, StorageFull; then nothing is left of it."""
-        return await self._tasks.run_to_end(self._creation.create(request, name))
+    async def create(
+        self, request: ContainerCreateRequest, name: str | None = None, *, platform: str = ""
+    ) -> tuple[str, list[str]]:
+        """Id and warnings. ``platform``, if given, must be the image's.
+
+        ImageNotFound, NotFound, NameInUse, InvalidArgument, StorageFull; then nothing is left of it.
+        """
+        return await self._tasks.run_to_end(self._creation.create(request, name, platform))
 
     async def start(self, ref: str) -> None:
         """Returns when the program has been exec'd. NotModified when it runs; StartFailed with an exit code."""

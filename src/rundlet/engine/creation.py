@@ -26,6 +26,7 @@ from rundlet.engine.logs.driver import check_driver
 from rundlet.engine.merge import arguments, check_request, complete_host, merge_config, warnings_about
 from rundlet.engine.mounts import MountSpec, plan_mounts
 from rundlet.engine.output import Output
+from rundlet.engine.platforms import check_platform, platform_warnings
 from rundlet.engine.registry import Entry
 from rundlet.engine.volumes import Volume
 from rundlet.errors import ImageNotFound
@@ -42,13 +43,17 @@ class Creation:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def create(self, request: ContainerCreateRequest, name: str | None) -> tuple[str, list[str]]:
+    async def create(
+        self, request: ContainerCreateRequest, name: str | None, platform: str
+    ) -> tuple[str, list[str]]:
         container_id = secrets.token_hex(32)
         name = self._core.registry.reserve_name(name, container_id)
         try:
             image, layers = await self._take_image(request.Image, container_id)
             try:
-                return await self._make(request, name, container_id, image, layers)
+                check_platform(image, platform)
+                warnings = await self._make(request, name, container_id, image, layers)
+                return container_id, [*platform_warnings(image, platform), *warnings]
             except BaseException:
                 self._core.uses.release(image.id, container_id)
                 raise
@@ -73,7 +78,8 @@ class Creation:
 
     async def _make(
         self, request: ContainerCreateRequest, name: str, container_id: str, image: Image, layers: list[str]
-    ) -> tuple[str, list[str]]:
+    ) -> list[str]:
+        """The warnings."""
         container = self._record(request, name, container_id, image, layers)
         mounts = container.definition.mounts
         new_volumes = self._core.volumes.missing(mounts, container.definition.created_ns)
@@ -87,7 +93,7 @@ class Creation:
         self._core.registry.add(Entry(container, Output(name, self._core.tasks)))
         self._core.events.emit_container("create", container)
         definition = container.definition
-        return container_id, warnings_about(definition.config, definition.host)
+        return warnings_about(definition.config, definition.host)
 
     def _record(
         self, request: ContainerCreateRequest, name: str, container_id: str, image: Image, layers: list[str]

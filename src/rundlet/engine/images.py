@@ -14,10 +14,12 @@ from typing import BinaryIO
 
 from rundlet.engine.events import Events
 from rundlet.engine.image_uses import ImageUses
+from rundlet.engine.platforms import architecture_of
 from rundlet.engine.progress import JsonObject, run_with_progress
 from rundlet.errors import ImageNotFound, InvalidArgument
 from rundlet.images import Image, ImageStore, Loaded, OnProgress
 from rundlet.images.host import PROGRAMS
+from rundlet.images.image import host_architecture
 from rundlet.wire import reference as references
 from rundlet.wire.documents import (
     ContainerConfig,
@@ -88,21 +90,38 @@ class Images:
         return self._told("load", work)
 
     def import_(
-        self, stream: BinaryIO, *, reference: str = "", message: str = "", changes: Sequence[str] = ()
+        self,
+        stream: BinaryIO,
+        *,
+        reference: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
     ) -> AsyncIterator[JsonObject]:
-        """Progress objects of POST /images/create with ``fromSrc=-``; the last one says the new image's id."""
+        """Progress objects of POST /images/create with ``fromSrc=-``; the last one says the new image's id.
+
+        InvalidArgument, at once, for a ``platform`` that is none.
+        """
+        architecture = architecture_of(platform) if platform else ""
 
         def work(report: OnProgress) -> Iterable[JsonObject]:
             image = self._store.import_rootfs(
-                stream, reference=reference or None, message=message, changes=changes, progress=report
+                stream,
+                reference=reference or None,
+                message=message,
+                changes=changes,
+                architecture=architecture,
+                progress=report,
             )
             return [{"status": image.id}]
 
         return self._told("import", work)
 
-    def pull(self, reference: str) -> AsyncIterator[JsonObject]:
-        """``rundlet/host`` is assembled; anything else is ImageNotFound: raised at once."""
+    def pull(self, reference: str, *, platform: str = "") -> AsyncIterator[JsonObject]:
+        """``rundlet/host`` is assembled, for this machine; anything else is ImageNotFound: raised at once."""
         parsed = references.parse(reference)
+        if platform and architecture_of(platform) != host_architecture():
+            raise ImageNotFound(parsed.familiar, f"this version does not pull, nor make an image for {platform}")
         if references.parse(HOST_IMAGE).name != parsed.name:
             raise ImageNotFound(
                 parsed.familiar, f"this version does not pull: load an archive, or use {HOST_IMAGE}"

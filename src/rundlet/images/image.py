@@ -26,7 +26,7 @@ MAX_DOCUMENT = 4 << 20
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 
-_ARCHITECTURES = {
+ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
     "armv7l": "arm",
@@ -87,7 +87,7 @@ class Image:
 def host_architecture() -> str:
     """This machine's architecture in Go's words."""
     machine = platform.machine()
-    return _ARCHITECTURES.get(machine, machine)
+    return ARCHITECTURES.get(machine, machine)
 
 
 def now() -> str:

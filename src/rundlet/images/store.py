@@ -228,12 +228,14 @@ class ImageStore:
         reference: str | None,
         message: str = "",
         changes: Iterable[str] = (),
+        architecture: str = "",
         progress: OnProgress = silent,
     ) -> Image:
         """Make an image of one layer out of a root filesystem's tar, compressed or not.
 
         ``changes``: Dockerfile instructions (:mod:`rundlet.images.changes`). ``reference`` None or empty leaves
-        the image without a name. Raises InvalidReference, InvalidArgument, CorruptArchive, StorageFull.
+        the image without a name; ``architecture`` is this machine's if empty. Raises InvalidReference,
+        InvalidArgument, CorruptArchive, StorageFull.
         """
         name = _tag(reference) if reference else None
         defaults = apply_changes({}, changes)
@@ -242,7 +244,10 @@ class ImageStore:
             content = CountingReader(stream, lambda size: progress(Progress("Importing", current=size)))
             layer = self._layers.build(decompressed(content))
             step = {"created": created, "comment": message}
-            return self._add_built(layer, name, {"created": created, "comment": message, "config": defaults}, step)
+            document = {"created": created, "comment": message, "config": defaults}
+            if architecture:
+                document["architecture"] = architecture
+            return self._add_built(layer, name, document, step)
 
     def assemble_host(
         self,

@@ -92,8 +92,10 @@ class FakeContainers(Containers):
         self.exit: asyncio.Future[WaitResponse] | WaitResponse = WaitResponse(0)
         self.log: list[LogEntry] = []
 
-    async def create(self, request: ContainerCreateRequest, name: str | None = None) -> tuple[str, list[str]]:
-        self._note("create", request, name)
+    async def create(
+        self, request: ContainerCreateRequest, name: str | None = None, *, platform: str = ""
+    ) -> tuple[str, list[str]]:
+        self._note("create", request, name, *filter(None, [platform]))
         if request.Image == "missing":
             raise ImageNotFound("missing:latest")
         return CONTAINER_ID, []
@@ -260,13 +262,19 @@ class FakeImages(Images):
         return self._progress(stream)
 
     def import_(
-        self, stream: BinaryIO, *, reference: str = "", message: str = "", changes: Sequence[str] = ()
+        self,
+        stream: BinaryIO,
+        *,
+        reference: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        platform: str = "",
     ) -> AsyncIterator[dict[str, Any]]:
-        self._note("import", reference, message, list(changes))
+        self._note("import", reference, message, list(changes), *filter(None, [platform]))
         return self._progress(stream)
 
-    def pull(self, reference: str) -> AsyncIterator[dict[str, Any]]:
-        self._note("pull", reference)
+    def pull(self, reference: str, *, platform: str = "") -> AsyncIterator[dict[str, Any]]:
+        self._note("pull", reference, *filter(None, [platform]))
         return self._progress(None)
 
     def assemble(self, *, reference: str = "", programs: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:

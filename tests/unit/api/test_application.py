@@ -470,17 +470,18 @@ class TestImages:
         assert api.last_call() == ("image remove", "a/b", True)
 
     @pytest.mark.parametrize(
-        ("query", "reference"),
+        ("query", "asked"),
         [
-            ("fromImage=docker.io%2Flibrary%2Fbusybox&tag=latest", "docker.io/library/busybox:latest"),
-            ("fromImage=busybox", "busybox"),
-            ("fromImage=busybox&tag=sha256:abc", "busybox@sha256:abc"),
+            ("fromImage=docker.io%2Flibrary%2Fbusybox&tag=latest", ("docker.io/library/busybox:latest",)),
+            ("fromImage=busybox", ("busybox",)),
+            ("fromImage=busybox&tag=sha256:abc", ("busybox@sha256:abc",)),
+            ("fromImage=busybox&platform=linux/s390x", ("busybox", "linux/s390x")),
         ],
     )
-    def test_pull_streams_lines(self, api: Api, query: str, reference: str) -> None:
+    def test_pull_streams_lines(self, api: Api, query: str, asked: tuple[str, ...]) -> None:
         api.engine.images.progress = [{"status": "one"}, {"status": "two"}]
         response = api("POST", f"/images/create?{query}")
-        assert api.last_call() == ("pull", reference)
+        assert api.last_call() == ("pull", *asked)
         assert response.chunks == (b'{"status":"one"}\r\n', b'{"status":"two"}\r\n')
         assert response.headers["content-type"] == "application/json"
 
@@ -498,10 +499,10 @@ class TestImages:
 
     def test_import(self, api: Api) -> None:
         api.engine.images.progress = [{"status": IMAGE_ID}]
-        path = "/images/create?fromSrc=-&repo=a&tag=b&message=hi&changes=CMD+x&changes=ENV+a%3Db"
+        path = "/images/create?fromSrc=-&repo=a&tag=b&message=hi&changes=CMD+x&changes=ENV+a%3Db&platform=arm64"
         response = api("POST", path, b"tar" * 100_000, {"Content-Type": "text/plain"})
         assert json.loads(response.body) == {"status": IMAGE_ID}
-        assert api.last_call() == ("import", "a:b", "hi", ["CMD x", "ENV a=b"])
+        assert api.last_call() == ("import", "a:b", "hi", ["CMD x", "ENV a=b"], "arm64")
         assert api.engine.images.uploaded == b"tar" * 100_000
 
     def test_create_needs_a_source(self, api: Api) -> None:

@@ -21,6 +21,7 @@ from rundlet.errors import (
     RundletError,
 )
 from rundlet.images import ImageStore, Loaded, Progress
+from rundlet.images.image import host_architecture
 from rundlet.images.tar import TarLimits
 from tests.unit.images.samples import (
     config,
@@ -337,6 +338,13 @@ def test_an_imported_root_filesystem_is_an_image_of_one_layer(store: ImageStore)
     assert (store.lower_dirs(image)[0] / "etc/os").read_text() == "lower"
     (step,) = store.history(image)
     assert ("from tar", 5, image.id, ["mine:1"]) == (step.Comment, step.Size, step.Id, step.Tags)
+
+
+def test_an_import_is_for_this_machine_unless_it_says_otherwise(store: ImageStore) -> None:
+    own = store.import_rootfs(io.BytesIO(LOWER), reference=None)
+    foreign = store.import_rootfs(io.BytesIO(LOWER), reference=None, architecture="s390x")
+
+    assert (own.architecture, foreign.architecture) == (host_architecture(), "s390x")
 
 
 def test_an_import_keeps_its_archive_as_a_reproducible_blob(store: ImageStore, data_root: Path) -> None:

@@ -82,6 +82,12 @@ def check_request(config: ContainerConfig, host: HostConfig) -> None:
         raise InvalidArgument("SHM size can not be less than 0")
     if not -1000 <= host.OomScoreAdj <= 1000:
         raise InvalidArgument(f"Invalid value {host.OomScoreAdj}, range for oom score adj is [-1000, 1000]")
+    if host.DeviceRequests:
+        wanted = host.DeviceRequests[0]
+        capabilities_of_device = " ".join(f"[{' '.join(each)}]" for each in wanted.Capabilities or ())
+        raise InvalidArgument(
+            f'could not select device driver "{wanted.Driver}" with capabilities: [{capabilities_of_device}]'
+        )
     if host.Runtime not in ("", "rundlet", "runc", "io.containerd.runc.v2"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.Runtime}")
 
@@ -114,6 +120,9 @@ def warnings_about(config: ContainerConfig, host: HostConfig) -> list[str]:
         if host.PortBindings or host.PublishAllPorts:
             text += ": ports are not published"
         warnings.append(f"{text}: use --network host to share the host's")
+    warnings += [f"{text} in this version" for value, text in _ignored(config, host) if value]
+    if host.Runtime not in ("", "rundlet"):
+        warnings.append(f"runtime {host.Runtime} is not called in this version: the built-in one is")
     if host.Init:
         warnings.append("--init is ignored in this version: the program itself is process 1")
     if config.Healthcheck and (config.Healthcheck.Test or ["NONE"])[0] != "NONE":
@@ -124,6 +133,18 @@ def warnings_about(config: ContainerConfig, host: HostConfig) -> list[str]:
             "running out of resources."
         )
     return warnings
+
+
+def _ignored(config: ContainerConfig, host: HostConfig) -> list[tuple[object, str]]:
+    """What the request may say without any effect; inspect shows it all the same."""
+    return [
+        (host.CgroupParent, f"cgroup parent {host.CgroupParent} is ignored"),
+        (host.Links, "links are ignored"),
+        (config.MacAddress, "the MAC address is ignored"),
+        (host.StorageOpt, "storage options are ignored: the container's disk space is not limited"),
+        (host.VolumeDriver not in ("", "local"), f"volume driver {host.VolumeDriver} is ignored"),
+        ((host.LogConfig.Config or {}).get("compress") == "true", "rotated logs are not compressed"),
+    ]
 
 
 def _check_restart(host: HostConfig) -> None:

@@ -11,8 +11,10 @@ from rundlet.errors import InvalidArgument
 from rundlet.wire.documents import (
     ContainerConfig,
     ContainerCreateRequest,
+    DeviceRequest,
     HealthConfig,
     HostConfig,
+    LogConfig,
     RestartPolicy,
 )
 
@@ -94,6 +96,7 @@ def test_a_healthcheck_is_merged_field_by_field() -> None:
         ({}, {"ExtraHosts": ["a:300.1.1.1"]}, "invalid IP address in add-host"),
         ({}, {"PidMode": "nope"}, "invalid PID mode"),
         ({}, {"OomScoreAdj": 2000}, "Invalid value 2000"),
+        ({}, {"DeviceRequests": [DeviceRequest("", -1, None, [["gpu"]])]}, r"with capabilities: \[\[gpu\]\]"),
         ({}, {"Runtime": "nope"}, "unknown or invalid runtime name: nope"),
         ({}, {"DeviceCgroupRules": ["x 1:2 rw"]}, "invalid device cgroup rule format"),
         ({}, {"NetworkMode": "host", "Sysctls": {"net.ipv4.ip_forward": "1"}}, "not allowed in host network"),
@@ -129,6 +132,26 @@ def test_what_this_version_does_not_do_is_said() -> None:
     warnings = warnings_about(ContainerConfig(), HostConfig(PortBindings={"80/tcp": []}, Init=True))
     assert any("limited to loopback" in text and "not published" in text for text in warnings)
     assert any("--init" in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("config", "host", "words"),
+    [
+        ({}, {"CgroupParent": "/mine"}, "cgroup parent /mine is ignored"),
+        ({}, {"Links": ["db:db"]}, "links are ignored"),
+        ({"MacAddress": "02:00:00:00:00:01"}, {}, "MAC address is ignored"),
+        ({}, {"StorageOpt": {"size": "1G"}}, "disk space is not limited"),
+        ({}, {"VolumeDriver": "nfs"}, "volume driver nfs is ignored"),
+        ({}, {"LogConfig": LogConfig("json-file", {"compress": "true"})}, "not compressed"),
+        ({}, {"Runtime": "runc"}, "runtime runc is not called in this version"),
+        ({}, {"Init": True}, "--init is ignored"),
+    ],
+)
+def test_what_is_ignored_is_said_alone(config: dict[str, Any], host: dict[str, Any], words: str) -> None:
+    host_config = HostConfig(NetworkMode="none", **host)
+    check_request(ContainerConfig(**config), host_config)
+    (warning,) = warnings_about(ContainerConfig(**config), host_config)
+    assert words in warning
 
 
 def test_a_container_without_network_is_warned_of_nothing() -> None:

@@ -20,7 +20,7 @@ from rundlet.wire.documents import (
     PortBinding,
 )
 
-__all__ = ["Inspection", "networks_of"]
+__all__ = ["Inspection", "networks_of", "ports_of"]
 
 
 class Inspection:
@@ -113,11 +113,17 @@ def networks_of(definition: Definition) -> dict[str, EndpointSettings]:
     return {name: endpoints.get(name) or endpoints.get(mode) or EndpointSettings()}
 
 
+def ports_of(definition: Definition) -> list[str]:
+    """``80/tcp``: what image and request expose, and what the request publishes."""
+    asked = [*(definition.config.ExposedPorts or ()), *(definition.host.PortBindings or ())]
+    return list(dict.fromkeys(port if "/" in port else f"{port}/tcp" for port in asked))
+
+
 def _network_settings(container: Container) -> NetworkSettings:
     definition = container.definition
     ports: dict[str, list[PortBinding] | None] = {}
     if container.state.is_up:
-        ports = dict.fromkeys(definition.config.ExposedPorts or (), None)
+        ports = dict.fromkeys(ports_of(definition), None)  # null: nothing is published in this version
     return NetworkSettings(
         SandboxID=container.id if container.state.is_up else "", Ports=ports, Networks=networks_of(definition)
     )

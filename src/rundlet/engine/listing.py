@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from rundlet.engine.container import Container, Status
-from rundlet.engine.inspection import Inspection, networks_of
+from rundlet.engine.inspection import Inspection, networks_of, ports_of
 from rundlet.engine.registry import Entry, Registry
 from rundlet.engine.tasks import Tasks
 from rundlet.engine.words import command_line, status_text
@@ -221,7 +221,7 @@ def _summary(container: Container, now_ns: int) -> ContainerSummary:
         ImageID=definition.image_id,
         Command=command_line(definition.args),
         Created=definition.created_ns // 1_000_000_000,
-        Ports=[_port(port) for port in config.ExposedPorts or ()] if state.is_up else [],
+        Ports=[_port(port) for port in ports_of(definition)] if state.is_up else [],
         Labels=config.Labels or {},
         State=state.visible.value,
         Status=status_text(state, now_ns),

@@ -24,7 +24,7 @@ from rundlet.errors import (
     RundletError,
     StartFailed,
 )
-from rundlet.wire.documents import HostConfig, LogConfig, RestartPolicy, WaitResponse
+from rundlet.wire.documents import HostConfig, LogConfig, PortBinding, RestartPolicy, WaitResponse
 from tests.fakes.engine import IMAGE, FakeEngine, request, running_engine
 
 
@@ -102,6 +102,18 @@ class TestCreate:
         async with running_engine(tmp_path) as engine:
             with pytest.raises(InvalidArgument, match=words):
                 await created(engine, host=HostConfig(LogConfig=log))
+
+    async def test_the_ports_of_a_running_container_are_shown_though_not_published(self, tmp_path: Path) -> None:
+        async with running_engine(tmp_path) as engine:
+            host = HostConfig(PortBindings={"80/tcp": [PortBinding("", "8080")], "81": None})
+            body = request("serve", host=host, ExposedPorts={"80/tcp": {}, "53/udp": {}})
+            container, _ = await engine.containers.create(body)
+            assert (await engine.containers.inspect(container)).NetworkSettings.Ports == {}
+            await engine.containers.start(container)
+            ports = (await engine.containers.inspect(container)).NetworkSettings.Ports
+            assert ports == {"80/tcp": None, "53/udp": None, "81/tcp": None}
+            (row,) = await engine.containers.list()
+            assert [(port.PrivatePort, port.Type) for port in row.Ports] == [(80, "tcp"), (53, "udp"), (81, "tcp")]
 
     async def test_an_unknown_image_is_not_found_and_frees_the_name(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:

@@ -33,7 +33,7 @@ from rundlet.errors import Conflict, ImageNotFound, NotFound
 from rundlet.images import Image, ImageStore, Snapshots
 from rundlet.runtime import messages
 from rundlet.runtime.messages import ExitStatus, Stdio, TaskState
-from rundlet.runtime.spool import SpoolWriter
+from rundlet.runtime.spool import SpoolBlocked, SpoolWriter
 from rundlet.wire.documents import ContainerCreateRequest, HostConfig, ImageDeleteItem
 
 IMAGE = Image(
@@ -127,10 +127,16 @@ class FakeSupervisor(Supervisor):
         program = self._programs[container_id, None]
         if program.task.exit is not None:
             return
-        assert program.spool is not None
-        for stream in (1, 2):
-            program.spool.end(stream)
+        self.end_output(container_id)
         self._end(program, ExitStatus(code, signal, oom_killed, time.time_ns()))
+
+    def end_output(self, container_id: str) -> None:
+        """What the real one goes on trying by itself while the disk is full."""
+        spool = self._programs[container_id, None].spool
+        assert spool is not None
+        with contextlib.suppress(SpoolBlocked):
+            for stream in (1, 2):
+                spool.end(stream)
 
     def exit_exec(self, container_id: str, exec_id: str, code: int = 0) -> None:
         program = self._programs[container_id, exec_id]

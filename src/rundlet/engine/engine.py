@@ -72,14 +72,18 @@ class Engine:
         try:
             await asyncio.to_thread(config.run_root.mkdir, 0o755, True, True)
             self._core = core = await asyncio.to_thread(self._make_core)
-            self._assemble(core)
+        except BaseException:
+            self._data_root.release()
+            raise
+        self._assemble(core)
+        try:
             await asyncio.to_thread(self._reconciler.load)
             core.supervisor.listen(self._on_exit, self._on_supervisor_lost)
             held = await self._connect()
             await self._reconciler.reconcile(held)
             await self._reconciler.start_by_policy()
         except BaseException:
-            self._data_root.release()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
@@ -121,8 +125,12 @@ class Engine:
         store = Store(config.database)
         hierarchies = detect()
         images = ImageStore(config.data_root)
-        images.sweep()
-        store.open()
+        try:
+            images.sweep()
+            store.open()
+        except BaseException:
+            images.close()
+            raise
         return Core(
             config=config,
             registry=Registry(),
@@ -159,6 +167,7 @@ class Engine:
         )
 
     def _close(self) -> None:
+        """Blocking."""
         self._core.tasks.close()
         self._core.store.close()
         self._core.images.close()

@@ -26,6 +26,7 @@ class ExecRecord:
     stdin: bool = False
     stdout: bool = False
     stderr: bool = False
+    created_ns: int = 0
     started: bool = False
     pid: int = 0
     exit_code: int | None = None

@@ -27,6 +27,7 @@ from rundlet.engine.outputs import set_window_size
 from rundlet.engine.registry import Entry
 from rundlet.engine.session import Session
 from rundlet.engine.spec import build_exec_process
+from rundlet.engine.supervisor import SupervisorLost
 from rundlet.errors import (
     Conflict,
     ContainerNotRunning,
@@ -45,6 +46,7 @@ __all__ = ["Execs"]
 
 _KEPT_S = 5 * 60.0
 """How long a finished exec can still be inspected."""
+_UNSTARTED_KEPT_S = 60 * 60.0
 _CANNOT_INVOKE = 126
 _KILLED = 137
 
@@ -70,6 +72,7 @@ class Execs:
             id=secrets.token_hex(32),
             container_id=entry.id,
             run=entry.container.state.run,
+            created_ns=time.time_ns(),
             args=request.Cmd,
             env=request.Env or [],
             user=request.User,
@@ -91,7 +94,7 @@ class Execs:
         """None when detached. A program that cannot be started is not an error of an attached start: the
         session yields the reason on stdout, and the exit code is 126 or 127. Conflict when it has already run.
         """
-        return await self._core.tasks.run_to_end(self._start(exec_id, request))
+        return await self._core.tasks.run_to_end(self._start(exec_id, request), _close)
 
     def inspect(self, exec_id: str) -> ExecInspect:
         record = self._find(exec_id)
@@ -136,10 +139,6 @@ class Execs:
             if record.is_running:
                 exit_ = ExitStatus(_KILLED, 9, at_ns=time.time_ns())
                 self._core.tasks.spawn(self._finish(record, exit_), f"end of exec {exec_id}")
-
-    def container_removed(self, container_id: str) -> None:
-        for record in [record for record in self._records.values() if record.container_id == container_id]:
-            del self._records[record.id]
 
     async def load(self, tasks: dict[str, TaskState]) -> None:
         """At start-up: the stored execs, against those that the supervisor holds."""
@@ -252,18 +251,24 @@ class Execs:
         await self._forget(record.container_id, record.id)
 
     async def _forget(self, container_id: str, exec_id: str) -> None:
-        with suppress(NotFound):
+        with suppress(NotFound, SupervisorLost):
             await self._core.supervisor.forget(container_id, exec_id)
 
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(_KEPT_S / 5)
-            oldest_ns = time.time_ns() - int(_KEPT_S * 1e9)
-            old = [record.id for record in self._records.values() if 0 < record.finished_ns < oldest_ns]
+            old = [record.id for record in self._records.values() if self._is_over(record, time.time_ns())]
             for exec_id in old:
                 del self._records[exec_id]
             if old:
                 await self._core.store.delete_execs(old)
+
+    def _is_over(self, record: ExecRecord, now_ns: int) -> bool:
+        if self._core.registry.get(record.container_id) is None:
+            return True
+        if not record.started:
+            return record.created_ns < now_ns - int(_UNSTARTED_KEPT_S * 1e9)
+        return 0 < record.finished_ns < now_ns - int(_KEPT_S * 1e9)
 
     def _detached(self, entry: Entry, record: ExecRecord) -> None:
         self._core.events.emit_container("exec_detach", entry.container, execID=record.id)
@@ -273,9 +278,14 @@ class Execs:
 
     def _find(self, exec_id: str) -> ExecRecord:
         record = self._records.get(exec_id)
-        if record is None:
+        if record is None or self._core.registry.get(record.container_id) is None:
             raise ExecNotFound(exec_id)
         return record
+
+
+async def _close(session: Session | None) -> None:
+    if session is not None:
+        await session.close()
 
 
 def _check_running(entry: Entry) -> None:

@@ -22,7 +22,7 @@ from rundlet.engine.launcher import Launcher
 from rundlet.engine.registry import Entry
 from rundlet.engine.removal import Removal
 from rundlet.engine.restart import next_delay_s, restarts_after_exit
-from rundlet.errors import RundletError
+from rundlet.errors import RundletError, StorageFull
 from rundlet.runtime.messages import ExitStatus
 
 __all__ = ["Exits"]
@@ -33,6 +33,8 @@ _STALL_S = 2.0
 """How long the end waits for a log that does not grow: a full disk or a stalled client must not hold it up."""
 _STALL_BEFORE_REMOVAL_S = 12.0
 """With the container its output goes: a slow client gets the time after which it would be dropped."""
+
+_FULL_DISK_RETRY_S = 5.0
 
 
 class Exits:
@@ -49,8 +51,9 @@ class Exits:
                 await entry.output.wait_drained(_STALL_S)
                 await self._record(entry, exit_, error)
             elif self._core.registry.get(entry.id) is entry:
-                # A start that was given up when the daemon went away, and yet came to life for a moment.
-                await self._launcher.release(entry)
+                # Recorded before; or a start that was given up when the daemon went away, and yet came to life.
+                entry.is_held = True
+                await self.let_go(entry)
 
     async def _record(self, entry: Entry, exit_: ExitStatus, error: str) -> None:
         container = entry.container
@@ -80,15 +83,31 @@ class Exits:
             await entry.output.wait_drained(_STALL_BEFORE_REMOVAL_S)
             await self._removal.remove(entry, volumes=True)
             return
-        await self._commit_and_release(entry)
+        # On a full disk the supervisor goes on holding the exit; the next start or the removal lets go.
+        if await self._core.store.try_put_state(entry.container):
+            await self.let_go(entry)
         if restarts:
             entry.restart_delay_s = next_delay_s(entry.restart_delay_s, run_s)
             self.schedule_restart(entry, entry.restart_delay_s)
 
-    async def _commit_and_release(self, entry: Entry) -> None:
-        # On a full disk the supervisor goes on holding the exit; the next start or the removal lets go.
-        if await self._core.store.try_put_state(entry.container) and entry.is_held:
+    async def let_go(self, entry: Entry) -> None:
+        """Have the supervisor forget a container that has ended: at once, or as soon as it has all of its output
+        in the spool. The caller holds the lock.
+        """
+        if not entry.is_held:
+            return
+        if entry.output.is_live:
+            run = entry.container.state.run
+            self._core.tasks.spawn(self._let_go_later(entry, run), f"output of container {entry.id}")
+        else:
             await self._launcher.release(entry)
+
+    async def _let_go_later(self, entry: Entry, run: int) -> None:
+        await entry.output.wait_finished()
+        async with entry.lock:
+            state = entry.container.state
+            if state.run == run and not state.has_process and entry.is_held:
+                await self._launcher.release(entry)
 
     def schedule_restart(self, entry: Entry, delay_s: float) -> None:
         entry.restart_timer = self._core.tasks.spawn(
@@ -102,6 +121,10 @@ class Exits:
                 return
             try:
                 await self._launcher.start(entry)
+            except StorageFull as error:
+                _log.warning("container %s is not restarted yet: %s", entry.id, error)
+                if entry.container.state.status is Status.RESTARTING:
+                    self.schedule_restart(entry, _FULL_DISK_RETRY_S)
             except RundletError as error:
                 _log.warning("container %s could not be restarted: %s", entry.id, error)
                 entry.waiters.exited()

@@ -35,6 +35,8 @@ from rundlet.runtime.messages import Overlay, Stdio
 __all__ = ["Launcher"]
 
 _NETWORKS = frozenset({"", "default", "bridge", "none", "host"})
+_STALL_S = 12.0
+"""A client that reads nothing is dropped before that."""
 _EXIT_NOT_STARTED = 128
 """What Docker records when the failure says nothing better."""
 
@@ -46,8 +48,7 @@ class Launcher:
     async def start(self, entry: Entry) -> None:
         """Returns when the program is exec'd. On any failure nothing of it runs, and the state says why."""
         container = entry.container
-        if entry.is_held:
-            await self.release(entry)
+        await self._end_last_run(entry)
         paths = self._namespace_paths(container)
         container.begin_start()
         try:
@@ -79,6 +80,15 @@ class Launcher:
         finally:
             await stored
         return request, pump
+
+    async def _end_last_run(self, entry: Entry) -> None:
+        """The output of the last run must be in the log before its spool is emptied. StorageFull if it is not."""
+        await entry.output.wait_drained(_STALL_S)
+        if entry.output.is_live:
+            directory = self._core.config.container_dir(entry.id)
+            raise StorageFull(str(directory), "logging the output of the last run")
+        if entry.is_held:
+            await self.release(entry)
 
     async def adopt(self, entry: Entry) -> None:
         """Take over a container that runs already, its log going on where it ended."""

@@ -136,6 +136,11 @@ class Output:
             if self.log_version == version:
                 return
 
+    async def wait_finished(self) -> None:
+        """Until the pump of this run has ended, however long that takes."""
+        if self._pumping is not None:
+            await asyncio.wait({self._pumping})
+
     def close_spool(self) -> None:
         """The supervisor has died, so the ends of the streams will not be told: what is in the spool is all."""
         self._is_spool_ended = True

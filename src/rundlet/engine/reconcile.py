@@ -85,7 +85,7 @@ class Reconciler:
         await self._execs.load(execs)
         for entry in self._core.registry:
             task = inits.get(entry.id)
-            if task is not None and task.exit is not None:
+            if task is not None and task.exit is not None and entry.container.state.has_process:
                 # Beside the rest: a long output that is not in the log yet must not hold up the whole engine.
                 self._core.tasks.spawn(self._exits.handle(entry, task.exit), f"end of container {entry.id}")
 
@@ -143,10 +143,14 @@ class Reconciler:
     async def _take_over(self, entry: Entry, task: TaskState) -> None:
         container, state = entry.container, entry.container.state
         if not state.has_process and state.status is not Status.STARTING:
-            # Its exit was stored, and the supervisor was not told any more.
+            # Its exit was stored, and the supervisor was not told any more: perhaps since output was waiting.
             entry.is_held = True
-            await self._launcher.release(entry)
-            await self._remove_if_wanted(entry)
+            if container.definition.host.AutoRemove:
+                await self._removal.remove(entry, volumes=True)
+            else:
+                await self._launcher.adopt(entry)
+                entry.output.end_run()
+                await self._exits.let_go(entry)
             return
         if state.status is Status.STARTING:
             container.started(task.pid, _unix_time_ns(task.start_time))
@@ -165,7 +169,10 @@ class Reconciler:
         async with entry.lock:
             if entry.container.state.status is Status.EXITED:
                 entry.container.state.stopped_by_user = False
-                await self._launcher.start(entry)
+                try:
+                    await self._launcher.start(entry)
+                except RundletError as error:
+                    _log.warning("container %s could not be started: %s", entry.id, error)
 
     async def _delete_unknown(self, container_id: str) -> None:
         _log.warning("the supervisor holds %s, which no record names: killed", container_id)

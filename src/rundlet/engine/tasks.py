@@ -31,9 +31,20 @@ class Tasks:
         call = functools.partial(work, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def run_to_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work``; if the awaiting task is cancelled, ``work`` goes on without it."""
-        return await asyncio.shield(self._keep(asyncio.create_task(work)))
+    async def run_to_end(
+        self, work: Coroutine[Any, Any, T], on_orphan: Callable[[T], Coroutine[Any, Any, None]] | None = None
+    ) -> T:
+        """Await ``work``; if the awaiting task is cancelled, ``work`` goes on without it.
+
+        ``on_orphan`` then takes care of its result, which nobody else will have.
+        """
+        task = self._keep(asyncio.create_task(work))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if on_orphan is not None and not task.cancelled():
+                self.spawn(_hand_over(task, on_orphan), "clean-up after a caller that has gone")
+            raise
 
     def spawn(self, work: Coroutine[Any, Any, None], what: str) -> asyncio.Task[None]:
         """Run ``work`` beside everything else. What it raises is logged: ``what`` failed."""
@@ -64,6 +75,12 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # its caller may have gone: an exception nobody fetched is not a bug of its own
+
+
+async def _hand_over(task: asyncio.Task[T], to: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        await to(task.result())
 
 
 async def _logged(work: Coroutine[Any, Any, None], what: str) -> None:

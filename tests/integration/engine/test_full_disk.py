@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 
+from rundlet.engine import launcher
 from rundlet.engine.store import Store
 from rundlet.errors import ContainerNotFound, StorageFull
 from rundlet.wire.documents import HostConfig
@@ -95,17 +96,34 @@ async def test_stop_and_remove_work_since_they_make_room(small_disk: Path, full:
             await engine.containers.inspect(found)
 
 
-async def test_an_exit_that_cannot_be_stored_is_not_lost_to_a_kill(small_disk: Path, full: Ballast) -> None:
-    """The supervisor keeps it until it is stored."""
+async def test_the_supervisor_keeps_an_exit_until_its_record_and_its_output_are_safe(
+    small_disk: Path, full: Ballast
+) -> None:
+    """The spool cannot take the end of the streams: what is in the pipes would go with the supervisor's copy."""
     async with running_engine(small_disk) as engine:
         found = await started(engine)
-        await engine.core.store.put_state(engine.core.registry.resolve(found).container)
         async with full():
             waiter = engine.containers.waiter(found)
             engine.supervisor.exit(found, 7)
             assert (await waiter).StatusCode == 7
             async with engine.core.registry.resolve(found).lock:
-                stored = engine.core.store.load_containers()[0].state.status.value
-                assert engine.supervisor.holds(found) is (stored == "running")
+                assert engine.supervisor.holds(found)
+        engine.supervisor.end_output(found)
         await engine.containers.start(found)
         assert (await engine.containers.inspect(found)).State.Status == "running"
+
+
+async def test_a_restart_waits_for_the_last_output_rather_than_lose_it(
+    small_disk: Path, full: Ballast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_STALL_S", 0.1)
+    async with running_engine(small_disk) as engine:
+        found = await started(engine)
+        async with full():
+            waiter = engine.containers.waiter(found)
+            engine.supervisor.exit(found, 7)
+            await waiter
+            with pytest.raises(StorageFull, match="logging the output of the last run"):
+                await engine.containers.start(found)
+            assert (await engine.containers.inspect(found)).State.Status == "exited"
+        engine.supervisor.end_output(found)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from rundlet.runtime.messages import Stdio
 from rundlet.runtime.spool import STDERR, STDOUT, SpoolBlocked, SpoolReader, SpoolWriter
+from rundlet.runtime.supervisor.loop import Loop
+from rundlet.runtime.supervisor.pump import Pump
+from rundlet.runtime.supervisor.stdio import Streams, close_child_ends
 
 pytestmark = pytest.mark.privileged
 
@@ -81,3 +86,40 @@ def test_terminal_output_that_was_read_already_is_kept(tiny_disk: Path) -> None:
     with SpoolReader(directory) as reader:
         assert b"".join(record.data for record in reader.read(1 << 30)) == block * sent
         assert reader.is_finished
+
+
+@pytest.mark.parametrize("room", [0, 24, 48])
+def test_the_ends_of_the_streams_are_recorded_once_there_is_room_again(tiny_disk: Path, room: int) -> None:
+    """``room``: bytes up to the page that the disk refuses; each end is a header of 24."""
+    directory = tiny_disk / "spool"
+    directory.mkdir()
+    streams, loop = Streams(Stdio()), Loop()
+    program = streams.open_pipes()
+    assert program.stdout is not None
+    os.write(program.stdout, bytes(4096 - 24 - room))
+    pump = Pump(loop, "box", streams, SpoolWriter(str(directory)))
+    loop.call_later(0.0, loop.stop)
+    loop.run()  # the data is in the spool
+    _fill(tiny_disk / "ballast")
+    close_child_ends(program)
+
+    pump.finish()
+    (tiny_disk / "ballast").unlink()
+    with SpoolReader(directory) as reader:
+        ended: list[int] = []
+        loop.call_later(5.0, loop.stop)
+
+        def look() -> None:
+            ended.extend(record.stream for record in reader.read() if record.closed)
+            loop.stop() if reader.is_finished else loop.call_later(0.01, look)
+
+        look()
+        loop.run()
+    assert ended == [STDOUT, STDERR]
+    pump.close()
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass

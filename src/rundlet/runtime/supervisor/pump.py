@@ -48,6 +48,8 @@ class Pump:
         """Streams whose end is still to be recorded."""
         self._is_finishing = False
         self._is_blocked = False
+        self._is_closed = False
+        """Everything is in the spool, or was dropped."""
         self._retry_s = FIRST_RETRY_S
         self._add_sources()
         for source in self._sources.values():
@@ -59,7 +61,7 @@ class Pump:
         With a blocked spool that goes on later, by itself.
         """
         self._is_finishing = True
-        if not self._is_blocked:
+        if not self._is_blocked and not self._is_closed:
             self._advance()
 
     def close(self) -> None:
@@ -68,7 +70,7 @@ class Pump:
             self._loop.unwatch(source.fd)
         self._sources.clear()
         self._ended.clear()
-        self._writer.close()
+        self._close_writer()
 
     def _add_sources(self) -> None:
         streams, writer = self._streams, self._writer
@@ -124,7 +126,11 @@ class Pump:
             del self._ended[0]
         if not self._sources:
             self._writer.make_room()  # the last header may have met a full disk
-            self._writer.close()
+            self._close_writer()
+
+    def _close_writer(self) -> None:
+        self._writer.close()
+        self._is_closed = True
 
     def _block(self, blocked: SpoolBlocked) -> None:
         if blocked.reason != "backlog" and not self._is_blocked:
@@ -136,7 +142,7 @@ class Pump:
         self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
 
     def _retry(self) -> None:
-        if self._sources or self._ended:
+        if not self._is_closed:
             self._advance()
 
     def _advance(self) -> None:
@@ -144,8 +150,7 @@ class Pump:
         try:
             for source in list(self._sources.values()):
                 self._drain(source)
-            if self._is_finishing or self._ended:
-                self._record_ends()
+            self._record_ends()
         except SpoolBlocked as blocked:
             self._block(blocked)
             return

@@ -113,7 +113,7 @@ def test_the_ends_of_the_streams_are_recorded_once_there_is_room_again(tiny_disk
             ended.extend(record.stream for record in reader.read() if record.closed)
             loop.stop() if reader.is_finished else loop.call_later(0.01, look)
 
-        look()
+        loop.call_later(0.0, look)
         loop.run()
     assert ended == [STDOUT, STDERR]
     pump.close()

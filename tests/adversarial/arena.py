@@ -6,13 +6,18 @@ busybox. What is hostile about them is for the tests to say; here they are only 
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import secrets
+import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.engines import RundletDaemon
+from tests.support.busybox import build_archive, build_layer
+from tests.support.engines import RundletDaemon, wait_until
 from tests.support.http import Reply, demultiplex
 
 HOST_IMAGE = "rundlet/host"
@@ -35,6 +40,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Arena:
     daemon: RundletDaemon
+    evil_images: list[str] = field(default_factory=list)
 
     def create(self, image: str, command: list[str], host: Mapping[str, Any] | None = None, **fields: Any) -> str:
         body = {"Image": image, "Cmd": command, "HostConfig": {"NetworkMode": "none", **(host or {})}, **fields}
@@ -54,9 +60,11 @@ class Arena:
         assert reply.status == 204, reply.body
         return container
 
-    def shell(self, script: str, host: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
-        """Run ``sh -c script`` in busybox to its end."""
-        return self.outcome(self.spawn("busybox", ["sh", "-c", script], host, **fields))
+    def shell(
+        self, script: str, host: Mapping[str, Any] | None = None, *, image: str = "busybox", **fields: Any
+    ) -> Outcome:
+        """Run ``sh -c script`` to its end."""
+        return self.outcome(self.spawn(image, ["sh", "-c", script], host, **fields))
 
     def python(self, script: str, host: Mapping[str, Any] | None = None, **fields: Any) -> Outcome:
         """Run a Python script to its end, with the names of :mod:`tests.adversarial.inside`."""
@@ -86,6 +94,35 @@ class Arena:
         assert reply.status == 200, reply.body
         return demultiplex(reply.body)
 
+    def wait_for_output(self, container: str, expected: bytes) -> None:
+        """Until stdout is ``expected``."""
+        wait_until(lambda: self.output(container)[1] == expected, f"output {expected!r}: {self.output(container)}")
+
+    def wait_for(self, container: str, condition: str) -> None:
+        """Until a shell in the container says that ``condition`` holds."""
+        command = ["sh", "-c", f"if {condition}; then echo yes; fi"]
+        wait_until(lambda: self.execute(container, command) == "yes\n", condition)
+
+    def load_layer(self, members: Mapping[str, tuple[str, Any]], *, base: bool = False) -> str:
+        """An image of one layer with these members, name -> (kind, contents); ``base``: and with busybox.
+
+        It is gone with the test.
+        """
+        reference = f"evil-{secrets.token_hex(4)}:latest"
+        reply = self.load(build_archive(reference, build_evil_layer(members, base=base)))
+        assert reply.status == 200, reply.body
+        assert b"error" not in reply.body, reply.body
+        self.evil_images.append(reference)
+        return reference
+
+    def load(self, archive: bytes) -> Reply:
+        return self.daemon.client.post("/images/load", archive)
+
+    def forget_images(self) -> None:
+        for reference in self.evil_images:
+            assert self.daemon.client.delete(f"/images/{reference}").status == 200
+        self.evil_images.clear()
+
     def state(self, container: str) -> dict[str, Any]:
         document = self.daemon.client.get(f"/containers/{container}/json").json()["State"]
         assert isinstance(document, dict)
@@ -94,3 +131,39 @@ class Arena:
     def remove(self, container: str) -> None:
         reply = self.daemon.client.delete(f"/containers/{container}", force="1", v="1")
         assert reply.status == 204, reply.body
+
+
+_KINDS = {
+    "file": tarfile.REGTYPE,
+    "symlink": tarfile.SYMTYPE,
+    "hardlink": tarfile.LNKTYPE,
+    "block": tarfile.BLKTYPE,
+}
+_KINDS |= {"character": tarfile.CHRTYPE, "directory": tarfile.DIRTYPE, "fifo": tarfile.FIFOTYPE}
+
+
+def build_evil_layer(members: Mapping[str, tuple[str, Any]], *, base: bool = False) -> bytes:
+    """A tar of members: name -> (kind, contents, link target or device number). With ``base`` they come after
+    busybox's, whose members of the same name are left out."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        if base:
+            _copy_members(tar, frozenset(members))
+        for name, (kind, contents) in members.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = _KINDS[kind], 0o755
+            data = contents if kind == "file" else b""
+            info.size = len(data)
+            if kind in ("symlink", "hardlink"):
+                info.linkname = contents
+            elif kind in ("block", "character"):
+                info.devmajor, info.devminor = os.major(contents), os.minor(contents)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _copy_members(tar: tarfile.TarFile, without: frozenset[str]) -> None:
+    with tarfile.open(fileobj=io.BytesIO(build_layer())) as original:
+        for info in original:
+            if info.name not in without:
+                tar.addfile(info, original.extractfile(info) if info.isreg() else None)

@@ -32,6 +32,7 @@ def arena(_session_arena: Arena) -> Iterator[Arena]:
     assert daemon.pid == pid
     assert "Traceback" not in daemon.log, daemon.log
     daemon.remove_containers()
+    _session_arena.forget_images()
     left = daemon.footprint.of_containers()
     assert not left, f"left behind by removed containers: {left}"
 

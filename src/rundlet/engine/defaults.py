@@ -66,6 +66,8 @@ def _rule(
 
 
 DEVICE_RULES = (
+    # Not 5:1, which Docker allows: by that number a container reads and writes the machine's own console. Its
+    # /dev/console is one of its pseudo-terminals.
     _rule(allow=False),
     _rule(allow=True, kind="c", access="m"),
     _rule(allow=True, kind="b", access="m"),
@@ -73,7 +75,6 @@ DEVICE_RULES = (
         _rule(allow=True, kind="c", major=1, minor=minor) for minor in (3, 5, 7, 8, 9)
     ),  # null zero full random urandom
     _rule(allow=True, kind="c", major=5, minor=0),  # tty
-    _rule(allow=True, kind="c", major=5, minor=1),  # console
     _rule(allow=True, kind="c", major=5, minor=2),  # ptmx
     _rule(allow=True, kind="c", major=136),  # pts
 )

@@ -39,7 +39,8 @@ def build_config(
     definition = container.definition
     config, host = definition.config, definition.host
     devices = _devices(definition)
-    is_host_network = host.NetworkMode == "host"
+    # Of another container's network the sysctls are set already, or it is the host's.
+    has_own_network = host.NetworkMode != "host" and not host.NetworkMode.startswith("container:")
     document: dict[str, Any] = {
         "ociVersion": OCI_VERSION,
         "root": {"path": str(runtime_dir / "rootfs"), "readonly": host.ReadonlyRootfs},
@@ -50,7 +51,7 @@ def build_config(
             "resources": resources(host, devices),
             "namespaces": _namespaces(definition, namespace_path),
             "devices": [{key: value for key, value in device.items() if key != "access"} for device in devices],
-            "sysctl": ({} if is_host_network else dict(defaults.SYSCTLS)) | (host.Sysctls or {}),
+            "sysctl": (dict(defaults.SYSCTLS) if has_own_network else {}) | (host.Sysctls or {}),
             "maskedPaths": [] if host.Privileged else list(host.MaskedPaths or ()),
             "readonlyPaths": [] if host.Privileged else list(host.ReadonlyPaths or ()),
             "rootfsPropagation": _root_propagation(definition.mounts),

@@ -382,18 +382,20 @@ def _sysctl_path(name: str, namespaces: Namespaces) -> str:
     path = name
     if "." in name and "/" not in name.partition(".")[0]:
         path = name.translate(str.maketrans("./", "/."))
-    dotted = path.replace("/", ".")
-    kinds = namespaces.all
-    is_confined = (
-        (dotted in _IPC_SYSCTLS and kinds & process.CLONE_NEWIPC)
-        or (dotted.startswith("fs.mqueue.") and kinds & process.CLONE_NEWIPC)
-        or (dotted.startswith("net.") and kinds & process.CLONE_NEWNET)
-        or (dotted == "kernel.domainname" and kinds & process.CLONE_NEWUTS)
-    )
     parts = path.split("/")
-    if not is_confined or ".." in parts or "" in parts:
+    if not sysctl_namespace(path) & namespaces.all or ".." in parts or "" in parts:
         raise InvalidArgument(f'config.linux.sysctl: "{name}" is not in a namespace of the container\'s own')
     return path
+
+
+def sysctl_namespace(path: str) -> int:
+    """The kind of namespace (``CLONE_NEW*``) that the sysctl at ``path`` below /proc/sys is of; 0: the machine's."""
+    dotted = path.replace("/", ".")
+    if dotted.startswith("net."):
+        return process.CLONE_NEWNET
+    if dotted in _IPC_SYSCTLS or dotted.startswith("fs.mqueue."):
+        return process.CLONE_NEWIPC
+    return process.CLONE_NEWUTS if dotted == "kernel.domainname" else 0
 
 
 def _root_propagation(linux: Members) -> tuple[int, bool]:

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Self
 
 from rundlet.cgroups import Cgroup
-from rundlet.errors import Kind, RundletError
+from rundlet.errors import InvalidArgument, Kind, RundletError
 from rundlet.linux import process
 from rundlet.linux.kernel import Kernel
-from rundlet.runtime.config import Config, parse_process
+from rundlet.runtime.config import Config, parse_process, sysctl_namespace
 from rundlet.runtime.handshake import Console, End, Failure, ParentEnd, Ready, handshake
 from rundlet.runtime.messages import FailureKind, Overlay
 from rundlet.runtime.operations import Context, Operation, SetupError
@@ -125,6 +125,7 @@ def launch_container(
     """
     with contextlib.ExitStack() as stack, _as_launch_error("make the container's process"):
         namespaces = _open_namespaces(config, stack)
+        _check_sysctls(config, namespaces)
         birthplace = stack.enter_context(_Birthplace())
         for kind, _, fd in namespaces:
             if kind == process.CLONE_NEWPID:
@@ -214,6 +215,20 @@ def _open_namespaces(config: Config, stack: contextlib.ExitStack) -> list[tuple[
         stack.callback(os.close, fd)
         opened.append((kind, path, fd))
     return opened
+
+
+def _check_sysctls(config: Config, namespaces: Sequence[tuple[int, str, int]]) -> None:
+    """A path may lead to the host's own namespace, by way of a container that uses it: then its sysctls stay."""
+    for kind, path, fd in namespaces:
+        names = [name for name, _ in config.sysctl if sysctl_namespace(name) == kind]
+        if names and os.path.samestat(os.fstat(fd), os.stat(f"/proc/self/ns/{_NAMESPACE_FILES[kind]}")):
+            raise InvalidArgument(
+                f'config.linux.sysctl: "{names[0]}" is the host\'s, to whose namespace {path} leads'
+            )
+
+
+_NAMESPACE_FILES = {process.CLONE_NEWNET: "net", process.CLONE_NEWIPC: "ipc", process.CLONE_NEWUTS: "uts"}
+"""Of the namespaces that confine sysctls, in /proc/PID/ns."""
 
 
 def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup) -> Launch:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rundlet.runtime.launch import LaunchError
 from tests.integration.runtime.sandbox import Sandbox, run_alone
 
 pytestmark = pytest.mark.privileged
@@ -112,6 +113,20 @@ def test_sysctls_are_set_in_the_containers_namespaces_alone(sandbox: Sandbox) ->
 
     assert sandbox.run(document).output.split() == ["0", "4242"]
     assert Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text() == host
+
+
+def test_a_host_namespace_that_is_joined_by_its_path_keeps_its_sysctls(sandbox: Sandbox) -> None:
+    """By the path of another container's namespace, which is the host's if that one uses the host's."""
+    host = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text().strip()
+    document = sandbox.document("true")
+    document["linux"]["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": host}
+    document["linux"]["namespaces"] = [
+        {"type": "mount"}, {"type": "pid"}, {"type": "uts"}, {"type": "network", "path": "/proc/self/ns/net"},
+    ]  # fmt: skip
+
+    with pytest.raises(LaunchError, match="is the host's") as caught:
+        sandbox.start(document)
+    assert caught.value.kind == "invalid"
 
 
 def test_a_container_has_a_session_keyring_of_its_own_and_execs_share_it(sandbox: Sandbox) -> None:

@@ -159,6 +159,11 @@ def test_the_host_network_has_no_sysctls_of_its_own() -> None:
     assert config_of(container())["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"] == "0"
 
 
+def test_a_network_that_is_another_containers_keeps_its_sysctls() -> None:
+    """That one may use the host's network, which would get them."""
+    assert config_of(container(NetworkMode="container:other"))["linux"]["sysctl"] == {}
+
+
 def test_namespaces_of_another_container_are_joined_by_path() -> None:
     namespaces = config_of(container(NetworkMode="container:db", PidMode="container:db"))["linux"]["namespaces"]
     assert {"type": "network", "path": "/proc/db/ns/net"} in namespaces

@@ -212,6 +212,6 @@ def _unix_time_ns(start_time: int) -> int:
 
 def _directories(parent: Path) -> list[Path]:
     try:
-        return [Path(item.path) for item in os.scandir(parent)]
+        return [parent / name for name in os.listdir(parent)]
     except FileNotFoundError:
         return []

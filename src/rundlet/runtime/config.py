@@ -389,7 +389,7 @@ def _sysctl_path(name: str, namespaces: Namespaces) -> str:
 
 
 def sysctl_namespace(path: str) -> int:
-    """The kind of namespace (``CLONE_NEW*``) that the sysctl at ``path`` below /proc/sys is of; 0: the machine's."""
+    """The kind of namespace (``CLONE_NEW*``) that has the sysctl at ``path`` below /proc/sys; 0 for none."""
     dotted = path.replace("/", ".")
     if dotted.startswith("net."):
         return process.CLONE_NEWNET

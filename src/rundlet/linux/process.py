@@ -56,6 +56,7 @@ _setns = bind("setns", ctypes.c_int, ctypes.c_int)
 _prctl = bind("prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 _close_range = bind("close_range", ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)
 _getcwd = bind("getcwd", ctypes.c_char_p, ctypes.c_size_t)
+_rt_sigaction = bind("rt_sigaction", ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t)
 _setdomainname = bind("setdomainname", ctypes.c_char_p, ctypes.c_size_t)
 
 
@@ -116,6 +117,17 @@ def _prctl_or_raise(option: int, argument: int) -> None:
         raise failure()
 
 
+def reset_private_signals() -> None:
+    """The default action for the two signals that the C library keeps to itself and hides from Python.
+
+    Whatever started us with posix_spawn(3) of an older glibc, as make does, left them ignored.
+    """
+    nothing = bytes(32)  # the kernel's struct sigaction: SIG_DFL, no flags, an empty mask of 8 bytes
+    for number in (32, 33):
+        if _rt_sigaction(number, nothing, None, 8):
+            raise failure(f"signal {number}")
+
+
 def close_range(first: int) -> None:
     """Close every descriptor from ``first`` on."""
     if _close_range(first, 0xFFFFFFFF, 0) < 0:
@@ -137,10 +149,23 @@ def set_domain_name(name: str) -> None:
 
 
 def start_time(pid: int) -> int:
-    """Clock ticks from boot to the start of ``pid``; both together name a process for good. proc_pid_stat(5)."""
+    """Clock ticks from boot to the start of ``pid``; both together name a process for good."""
+    return int(_stat_field(pid, 22))
+
+
+def is_exiting(pid: int) -> bool:
+    """Whether ``pid`` is past the point of no return, dead or not: its pidfd becomes readable only at the end."""
+    return bool(int(_stat_field(pid, 9)) & _PF_EXITING)
+
+
+_PF_EXITING = 0x4
+
+
+def _stat_field(pid: int, number: int) -> bytes:
+    """A field of /proc/PID/stat after the second, numbered as in proc_pid_stat(5)."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         # The second field is the program's name in parentheses; it may hold anything, parentheses too.
-        return int(file.read().rpartition(b")")[2].split()[19])
+        return file.read().rpartition(b")")[2].split()[number - 3]
 
 
 class Program:

@@ -25,6 +25,7 @@ _EVERYWHERE = {
 }
 _BY_MACHINE = {
     "x86_64": {
+        "rt_sigaction": 13,
         "getcwd": 79,
         "capset": 126,
         "fstatfs": 138,
@@ -46,6 +47,7 @@ _BY_MACHINE = {
         "fstatfs": 44,
         "capset": 91,
         "unshare": 97,
+        "rt_sigaction": 134,
         "setdomainname": 162,
         "prctl": 167,
         "keyctl": 219,

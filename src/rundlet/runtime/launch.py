@@ -1,7 +1,7 @@
 """Starting a process inside a container: clone, handshake, and knowing when the program runs.
 
-For a single-threaded, event-driven caller: nothing here waits for the child, but for the moment that a
-killed one takes to die. :meth:`Launch.fileno` is readable when :meth:`Launch.advance` has something to do.
+For a single-threaded, event-driven caller: nothing here waits for the child.
+:meth:`Launch.fileno` is readable when :meth:`Launch.advance` has something to do.
 
 The child is a copy of this very interpreter, so until it executes the program
 
@@ -10,7 +10,8 @@ The child is a copy of this very interpreter, so until it executes the program
 - it is not dumpable: in the container nobody may trace it or read its memory (CVE-2016-9962). That does not
   bind whoever was given CAP_SYS_PTRACE without a user namespace; nothing could.
 
-What this module will not do: make or remove cgroups, keep any record, or reap a process that runs.
+What this module will not do: make or remove cgroups, keep any record, or reap a process. Not even one that it
+killed: a slow disk can hold a dying child up, and everyone else with it.
 """
 
 from __future__ import annotations
@@ -40,10 +41,11 @@ _FAILED_STATUS = 127
 
 
 class LaunchError(Exception):
-    """The program was not started, and nothing of the attempt is left."""
+    """The program was not started. Of the attempt a dying child may be left, which the caller's reaper gets."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
+        self.failure = failure
         self.kind = failure.kind
         self.stage = failure.stage
         self.message = failure.message
@@ -65,14 +67,18 @@ class LaunchResult:
 
 
 class Launch:
-    """A child on its way to execve. A failure and :meth:`abort` close ``pidfd``; else it is the caller's."""
+    """A child on its way to execve. A failure and :meth:`abort` close ``pidfd``; else it is the caller's.
 
-    def __init__(self, pid: int, pidfd: int, handshake: ParentEnd) -> None:
+    ``init`` is that of the container which an exec enters.
+    """
+
+    def __init__(self, pid: int, pidfd: int, handshake: ParentEnd, init: InitProcess | None) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.start_time = 0
         """Clock ticks after boot."""
         self._handshake = handshake
+        self._init = init
         self._console: int | None = None
         self._is_ready = False
 
@@ -81,7 +87,7 @@ class Launch:
         return self._handshake.fileno()
 
     def advance(self) -> LaunchResult | None:
-        """Take in the news. None: not started yet. LaunchError: it failed; the child is reaped, all is closed."""
+        """Take in the news. None: not started yet. LaunchError: it failed; the child is killed, all is closed."""
         while True:
             match self._handshake.receive():
                 case None:
@@ -91,20 +97,24 @@ class Launch:
                 case Ready():
                     self._is_ready = True
                 case Failure() as failure:
-                    self.abort()
-                    raise LaunchError(failure)
+                    raise self._failed(failure)
                 case End() if self._is_ready:
                     self._handshake.close()
                     return LaunchResult(self._console)
                 case End():
-                    self.abort()
-                    raise LaunchError(
+                    raise self._failed(
                         Failure("system", "set up the container", "the process was killed during set-up")
                     )
 
+    def _failed(self, failure: Failure) -> LaunchError:
+        self.abort()
+        return LaunchError(_explain(failure, self._init))
+
     def abort(self) -> None:
-        """Kill and reap the child, close everything."""
-        _kill(self.pidfd)
+        """Kill the child, close everything. It dies in its own time."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        os.close(self.pidfd)
         self._handshake.close()
         if self._console is not None:
             os.close(self._console)
@@ -164,11 +174,9 @@ def launch_exec(
             )
             if container.namespaces.all & process.CLONE_NEWPID:
                 birthplace.join_pid_namespace(init.pidfd)
-            return _launch(plan, 0, cgroup)
+            return _launch(plan, 0, cgroup, init)
     except LaunchError as error:
-        if _has_ended(init.pidfd):  # the kernel's own words are ESRCH, or ENOMEM from the clone
-            raise LaunchError(Failure("conflict", error.stage, "the container has ended", error.errno)) from error
-        raise
+        raise LaunchError(_explain(error.failure, init)) from error
 
 
 _NOT_BY_CLONE = process.CLONE_NEWCGROUP | process.CLONE_NEWTIME
@@ -231,7 +239,9 @@ _NAMESPACE_FILES = {process.CLONE_NEWNET: "net", process.CLONE_NEWIPC: "ipc", pr
 """Of the namespaces that confine sysctls, in /proc/PID/ns."""
 
 
-def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup) -> Launch:
+def _launch(
+    plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup, init: InitProcess | None = None
+) -> Launch:
     parent, child = handshake()
     try:
         # A process in the container could see the child before the child itself can say this.
@@ -244,7 +254,7 @@ def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup) -> L
         raise
     finally:
         os.close(child.fd)
-    launch = Launch(pid, pidfd, parent)
+    launch = Launch(pid, pidfd, parent, init)
     try:
         # A child that has failed already is gone from there; advance() says why it failed.
         with contextlib.suppress(ProcessLookupError):
@@ -257,19 +267,22 @@ def _launch(plan: Sequence[Operation], new_namespaces: int, cgroup: Cgroup) -> L
     return launch
 
 
-def _has_ended(pidfd: int) -> bool:
+def _explain(failure: Failure, init: InitProcess | None) -> Failure:
+    """The reason behind it, if that is the end of the container that an exec was to enter.
+
+    The kernel says ESRCH then, or ENOMEM from the clone, or kills the child together with its init.
+    """
+    if init is None or not _is_ending(init):
+        return failure
+    return Failure("conflict", failure.stage, "the container has ended", failure.errno)
+
+
+def _is_ending(init: InitProcess) -> bool:
+    # The pid is its own as long as the pidfd is silent. That it is until all the others of its pid namespace
+    # are reaped, a child of ours among them.
     poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _kill(pidfd: int) -> None:
-    """Kill and reap, whatever state the child is in; a reaper elsewhere may have been faster."""
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
-    os.close(pidfd)
+    poll.register(init.pidfd, select.POLLIN)
+    return bool(poll.poll(0)) or process.is_exiting(init.pid)
 
 
 @contextlib.contextmanager
@@ -318,6 +331,7 @@ def _forget_the_parent() -> None:
         # execve keeps "ignored", which Python sets for SIGPIPE and SIGXFSZ.
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    process.reset_private_signals()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0)
 

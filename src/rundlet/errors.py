@@ -191,9 +191,12 @@ class ContainerStateConflict(Conflict):
 
 
 class ImageInUse(Conflict):
-    def __init__(self, image: str, why: str) -> None:
+    """``image`` is an ID or a reference in quotes; ``force`` says what forcing would do."""
+
+    def __init__(self, image: str, force: str, why: str) -> None:
         self.image = image
-        super().__init__(f'conflict: unable to delete image "{image}": {why}')
+        what = f"remove repository reference {image}" if image.startswith('"') else f"delete {image}"
+        super().__init__(f"conflict: unable to {what} ({force}) - {why}")
 
 
 class DataRootLocked(Conflict):

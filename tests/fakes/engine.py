@@ -30,7 +30,7 @@ from rundlet.engine.supervisor import Running, Supervisor, SupervisorLost
 from rundlet.engine.tasks import Tasks
 from rundlet.engine.volumes import Volumes
 from rundlet.errors import Conflict, ImageNotFound, NotFound
-from rundlet.images import Image, ImageStore, Snapshots
+from rundlet.images import Image, ImageStore, Snapshots, Users
 from rundlet.runtime import messages
 from rundlet.runtime.messages import ExitStatus, Stdio, TaskState
 from rundlet.runtime.spool import SpoolBlocked, SpoolWriter
@@ -279,11 +279,11 @@ class FakeImages(ImageStore):
         return []
 
     def remove(
-        self, name: str, *, force: bool = False, users: Callable[[str], Sequence[str]] = lambda _: ()
+        self, name: str, *, force: bool = False, users: Callable[[str], Users] = lambda _: Users()
     ) -> list[ImageDeleteItem]:
         image = self.resolve(name)
         if in_use := users(image.id):
-            raise Conflict(f"used by {in_use[0]}")
+            raise Conflict(f"used by {'running' if in_use.running else 'stopped'} {in_use.first}")
         self.images.remove(image)
         return [ImageDeleteItem(Deleted=image.id)]
 

@@ -150,7 +150,7 @@ class Engine:
         removal = Removal(core)
         inspection = Inspection(core.config, core.images, core.snapshots, core.tasks)
         self.events = core.events
-        self.images = Images(core.images, core.uses, core.events)
+        self.images = Images(core.images, core.uses, core.events, core.registry)
         self.execs = Execs(core)
         self._exits = Exits(core, launcher, removal, self.execs)
         self._lifecycle = Lifecycle(core, launcher, removal)

@@ -16,8 +16,9 @@ from rundlet.engine.events import Events
 from rundlet.engine.image_uses import ImageUses
 from rundlet.engine.platforms import architecture_of
 from rundlet.engine.progress import JsonObject, run_with_progress
+from rundlet.engine.registry import Registry
 from rundlet.errors import ImageNotFound, InvalidArgument
-from rundlet.images import Image, ImageStore, Loaded, OnProgress
+from rundlet.images import Image, ImageStore, Loaded, OnProgress, Users
 from rundlet.images.host import PROGRAMS
 from rundlet.images.image import host_architecture
 from rundlet.wire import reference as references
@@ -39,9 +40,10 @@ HOST_IMAGE = "rundlet/host"
 
 
 class Images:
-    def __init__(self, store: ImageStore, uses: ImageUses, events: Events) -> None:
+    def __init__(self, store: ImageStore, uses: ImageUses, events: Events, registry: Registry) -> None:
         self._store = store
         self._uses = uses
+        self._registry = registry
         self._events = events
 
     async def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> Sequence[ImageSummary]:
@@ -68,9 +70,11 @@ class Images:
         """ImageInUse when containers need it. A container being created at this moment wins or waits."""
         condemned: set[str] = set()
 
-        def users(image_id: str) -> Sequence[str]:
+        def users(image_id: str) -> Users:
             condemned.add(image_id)
-            return self._uses.users_or_condemn(image_id)
+            found = self._uses.users_or_condemn(image_id)
+            running = [container_id for container_id in found if self._is_up(container_id)]
+            return Users(running, [container_id for container_id in found if container_id not in running])
 
         try:
             items = await asyncio.to_thread(self._store.remove, name, force=force, users=users)
@@ -150,6 +154,10 @@ class Images:
         async for item in run_with_progress(work):
             yield item
         self._events.emit("image", action, "", {})
+
+    def _is_up(self, container_id: str) -> bool:
+        entry = self._registry.get(container_id)
+        return entry is not None and entry.container.state.is_up
 
     def _test(self, filters: Mapping[str, Sequence[str]]) -> Callable[[Image], bool]:
         tests: Sequence[Callable[[Image], bool]] = [

@@ -6,7 +6,8 @@ Blocking, safe to use from several threads. No registry, no mounts, no asyncio.
 
 from rundlet.images.image import Image
 from rundlet.images.progress import OnProgress, Progress
+from rundlet.images.removal import Users
 from rundlet.images.snapshots import Snapshots, Upper
 from rundlet.images.store import ImageStore, Loaded
 
-__all__ = ["Image", "ImageStore", "Loaded", "OnProgress", "Progress", "Snapshots", "Upper"]
+__all__ = ["Image", "ImageStore", "Loaded", "OnProgress", "Progress", "Snapshots", "Upper", "Users"]

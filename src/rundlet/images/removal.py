@@ -2,7 +2,8 @@
 
 By *reference*: the name goes. If it was the image's last one, so does the image. A last name is not taken from
 an image that containers use, unless forced.
-By *ID*: all names go if they are of one repository with one tag; otherwise force is needed.
+By *ID*: all names go if they are of one repository with one tag; otherwise force is needed. No force takes an
+image away from a container that runs.
 
 Source: moby, ``daemon/images/image_delete.go``. There, force also deletes an image that stopped containers
 use; here its data outlives its names until those containers are gone (see :meth:`ImageStore.remove`).
@@ -27,9 +28,26 @@ class Removal:
     delete: bool
 
 
-def plan(name: str, image_id: str, references: Sequence[str], users: Sequence[str], *, force: bool) -> Removal:
-    """What ``rmi name`` does to the image ``image_id``, which ``references`` (canonical) name and whose
-    containers are ``users``. Raises ImageInUse.
+@dataclass(frozen=True)
+class Users:
+    """The containers of an image, by ID."""
+
+    running: Sequence[str] = ()
+    stopped: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.running or self.stopped)
+
+    @property
+    def first(self) -> str:
+        """Short."""
+        return (*self.running, *self.stopped)[0][:12]
+
+
+def plan(name: str, image_id: str, references: Sequence[str], users: Users, *, force: bool) -> Removal:
+    """What ``rmi name`` does to the image ``image_id``, which ``references`` (canonical) name.
+
+    Raises ImageInUse.
     """
     parsed = [reference.parse(item) for item in references]
     if _is_id(name, image_id):
@@ -37,12 +55,10 @@ def plan(name: str, image_id: str, references: Sequence[str], users: Sequence[st
     return _by_reference(name, image_id, parsed, users, force=force)
 
 
-def _by_reference(
-    name: str, image_id: str, references: list[Reference], users: Sequence[str], *, force: bool
-) -> Removal:
+def _by_reference(name: str, image_id: str, references: list[Reference], users: Users, *, force: bool) -> Removal:
     if users and not force and _single(references):
-        why = f"container {users[0][:12]} is using its referenced image {_short(image_id)} (must force)"
-        raise ImageInUse(name, why)
+        why = f"container {users.first} is using its referenced image {_short(image_id)}"
+        raise ImageInUse(f'"{name}"', "must force", why)
     wanted = reference.parse(name)
     if wanted.digest:
         wanted = wanted.with_digest(wanted.digest)
@@ -56,11 +72,15 @@ def _by_reference(
     return Removal([str(item) for item in gone], delete=not left and not users)
 
 
-def _by_id(image_id: str, references: list[Reference], users: Sequence[str], *, force: bool) -> Removal:
+def _by_id(image_id: str, references: list[Reference], users: Users, *, force: bool) -> Removal:
+    short = _short(image_id)
+    if users.running:
+        why = f"image is being used by running container {users.first}"
+        raise ImageInUse(short, "cannot be forced", why)
     if users and not force:
-        raise ImageInUse(_short(image_id), f"image is being used by container {users[0][:12]} (must be forced)")
+        raise ImageInUse(short, "must be forced", f"image is being used by stopped container {users.first}")
     if len(references) > 1 and not _single(references) and not force:
-        raise ImageInUse(_short(image_id), "image is referenced in multiple repositories (must be forced)")
+        raise ImageInUse(short, "must be forced", "image is referenced in multiple repositories")
     return Removal([str(item) for item in references], delete=not users)
 
 

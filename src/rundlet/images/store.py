@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ from rundlet.images.image import Image, encode_config, host_architecture, now, p
 from rundlet.images.layers import Blob, CountingReader, Layer, LayerStore
 from rundlet.images.members import ArchivedImage, Member
 from rundlet.images.progress import OnProgress, Progress, silent
+from rundlet.images.removal import Users
 from rundlet.images.tar import TarLimits
 from rundlet.images.trees import Workspace
 from rundlet.wire import reference
@@ -119,7 +120,7 @@ class ImageStore:
             self._catalog.tag(str(tag), self.resolve(name).id)
 
     def remove(
-        self, name: str, *, force: bool = False, users: Callable[[str], Sequence[str]] = lambda _: ()
+        self, name: str, *, force: bool = False, users: Callable[[str], Users] = lambda _: Users()
     ) -> list[ImageDeleteItem]:
         """Untag ``name``, and delete the image with its last name: :mod:`rundlet.images.removal` has the rules.
 

@@ -138,8 +138,12 @@ class TestCreate:
     async def test_an_image_in_use_is_not_removed_and_a_condemned_one_not_used(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:
             container = await created(engine)
-            with pytest.raises(Conflict, match=container):
+            with pytest.raises(Conflict, match=f"stopped {container[:12]}"):
                 await engine.images.remove("busybox")
+            await engine.containers.start(container)
+            with pytest.raises(Conflict, match=f"running {container[:12]}"):
+                await engine.images.remove("busybox")
+            await ended(engine, container)
             await engine.containers.remove(container)
             await engine.images.remove("busybox")
             with pytest.raises(ImageNotFound):

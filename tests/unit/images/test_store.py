@@ -20,7 +20,7 @@ from rundlet.errors import (
     InvalidReference,
     RundletError,
 )
-from rundlet.images import ImageStore, Loaded, Progress
+from rundlet.images import ImageStore, Loaded, Progress, Users
 from rundlet.images.image import host_architecture
 from rundlet.images.tar import TarLimits
 from tests.unit.images.samples import (
@@ -309,8 +309,8 @@ def test_an_image_that_containers_use_keeps_its_layers_even_when_forced(store: I
     (loaded,) = load(store, docker_archive([LOWER]))
 
     with pytest.raises(ImageInUse, match="must force"):
-        store.remove("sample", users=lambda _: ["c" * 64])
-    items = store.remove("sample", force=True, users=lambda _: ["c" * 64])
+        store.remove("sample", users=lambda _: Users(stopped=["c" * 64]))
+    items = store.remove("sample", force=True, users=lambda _: Users(stopped=["c" * 64]))
 
     assert [(item.Untagged, item.Deleted) for item in items] == [("sample:latest", None)]
     assert store.lower_dirs(store.resolve(loaded.image_id))[0].is_dir()

@@ -154,8 +154,11 @@ def start_time(pid: int) -> int:
 
 
 def is_exiting(pid: int) -> bool:
-    """Whether ``pid`` is past the point of no return, dead or not: its pidfd becomes readable only at the end."""
-    return bool(int(_stat_field(pid, 9)) & _PF_EXITING)
+    """Whether ``pid`` is ending, has ended or is gone. Its pidfd becomes readable only when it has ended."""
+    try:
+        return bool(int(_stat_field(pid, 9)) & _PF_EXITING)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 _PF_EXITING = 0x4

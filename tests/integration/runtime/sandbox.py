@@ -259,6 +259,12 @@ class Sandbox:
         """The output of a shell script in a container with the defaults."""
         return self.run(self.document("sh", "-c", script)).output
 
+    def reap(self) -> list[int]:
+        """Wait for what failed launches have left to whoever reaps; how they ended, -n by signal n."""
+        kept = self.children_before | {str(running.pid) for running in self.started}
+        statuses = [os.waitpid(int(pid), 0)[1] for pid in children() - kept]
+        return [os.waitstatus_to_exitcode(status) for status in statuses]
+
     def _running(self, launch: Launch, output: int, config: Config) -> Running:
         result = wait_started(launch)
         if result.console is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from rundlet.runtime.launch import LaunchError
-from tests.integration.runtime.sandbox import Running, Sandbox
+from rundlet.cgroups import Cgroup
+from rundlet.runtime.launch import ChildStdio, InitProcess, LaunchError, launch_exec
+from tests.integration.runtime.sandbox import Running, Sandbox, wait_started
 
 pytestmark = pytest.mark.privileged
 
@@ -89,6 +91,33 @@ def test_an_exec_in_a_container_that_has_ended_is_an_error(sandbox: Sandbox, con
 
     with pytest.raises(LaunchError, match="the container has ended") as caught:
         sandbox.exec(container, "true")
+
+    assert caught.value.kind == "conflict"
+
+
+def test_a_container_that_ends_while_an_exec_starts_is_the_reason_of_its_failure(
+    sandbox: Sandbox, container: Running
+) -> None:
+    class Slow:
+        """While the child is put into its cgroups, the container is killed, and the child with it."""
+
+        unified_fd = sandbox.cgroup.unified_fd
+
+        def join(self, pid: int) -> None:
+            signal.pidfd_send_signal(container.pidfd, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            sandbox.cgroup.join(pid)
+
+    launch = launch_exec(
+        InitProcess(container.pidfd, container.pid),
+        sandbox.process("true"),
+        seccomp=None,
+        cgroup=cast(Cgroup, Slow()),
+        stdio=ChildStdio(),
+        container=container.config,
+    )
+    with pytest.raises(LaunchError, match="the container has ended") as caught:
+        wait_started(launch)
 
     assert caught.value.kind == "conflict"
 

@@ -63,11 +63,13 @@ def test_a_signal_is_told_as_128_and_its_number(client: Client) -> None:
     assert (failed.kind, failed.message) == ("conflict", "container one has exited")
 
 
-def test_a_program_that_is_not_there_leaves_nothing(client: Client) -> None:
+def test_a_program_that_is_not_there_leaves_nothing(client: Client, wait_for: WaitFor) -> None:
     answer, fds = client.try_start("one", ["/bin/nosuch"])
     assert isinstance(answer, Failed)
     assert (answer.kind, fds) == ("no-program", [])
     assert not os.path.exists(f"/sys/fs/cgroup/pids/{INSTANCE}/one")
+    children = Path(f"/proc/{client.welcome.pid}/task/{client.welcome.pid}/children")
+    wait_for(lambda: not children.read_text())
     client.spool("one").rmdir()
     client.start("one", "true")
 

@@ -15,7 +15,8 @@ SOCKET_NAME = "supervisor.sock"
 LOCK_NAME = "supervisor.lock"
 LOG_NAME = "supervisor.log"
 
-_BOOTSTRAP = "import sys; sys.path.insert(0, {path!r}); from rundlet.runtime.supervisor.main import main; main()"
+_BOOTSTRAP = "import sys; sys.path.append({path!r}); from rundlet.runtime.supervisor.main import main; main()"
+"""The directory comes last: others live there, too, and one of them may be called like a standard module."""
 _READY_FD = 3
 
 

@@ -29,7 +29,7 @@ from rundlet.engine.output import Output
 from rundlet.engine.platforms import check_platform, platform_warnings
 from rundlet.engine.registry import Entry
 from rundlet.engine.volumes import Volume
-from rundlet.errors import ImageNotFound
+from rundlet.errors import ContainerNotFound, ImageNotFound, InvalidArgument
 from rundlet.images import Image
 from rundlet.wire.documents import ContainerCreateRequest, LogConfig
 
@@ -130,16 +130,22 @@ class Creation:
         return settings
 
     def _mounts_of(self, ref: str) -> Sequence[MountSpec]:
-        return self._core.registry.resolve(ref).container.definition.mounts
+        try:
+            return self._core.registry.resolve(ref).container.definition.mounts
+        except ContainerNotFound as error:
+            # A 404 of create means to clients that the image is missing: they would pull it.
+            raise InvalidArgument(str(error)) from error
 
     def _make_directories(self, container_id: str, mounts: Sequence[MountSpec]) -> None:
         self._core.snapshots.create(container_id)
         self._core.volumes.make_directories(mounts)
 
     def _unmake(self, container_id: str, volumes: Sequence[Volume]) -> None:
+        """A named volume's directory stays: another create may be about to commit it. If not, start-up sweeps."""
         self._core.snapshots.remove(container_id)
         for volume in volumes:
-            self._core.volumes.remove_directory(volume.name)
+            if volume.anonymous:
+                self._core.volumes.remove_directory(volume.name)
 
 
 def layer_paths(definition: Definition, config: EngineConfig) -> list[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rundlet.engine.mounts import MountSpec
-from rundlet.errors import StorageFull
+from rundlet.errors import InvalidArgument, StorageFull
 
 __all__ = ["Volume", "Volumes"]
 
@@ -58,7 +58,10 @@ class Volumes:
         self._volumes.pop(name, None)
 
     def make_directories(self, mounts: Iterable[MountSpec]) -> None:
-        """Blocking. The directories of volumes, and the missing sources of ``Binds``. StorageFull."""
+        """Blocking. The directories of volumes, and the missing sources of ``Binds``.
+
+        StorageFull; InvalidArgument for a source that cannot be made.
+        """
         for spec in mounts:
             if spec.type == "volume":
                 path = self.data_dir(spec.name)
@@ -72,7 +75,8 @@ class Volumes:
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise StorageFull(str(path), "making a mount's directory") from error
-                raise
+                why = (error.strerror or str(error)).lower()
+                raise InvalidArgument(f"error while creating mount source path '{path}': {why}") from error
 
     def remove_directory(self, name: str) -> None:
         """Blocking."""

@@ -55,6 +55,8 @@ def test_a_missing_source_is_made_for_a_bind_and_refused_for_a_mount(tmp_path: P
         ({"Binds": ["/a:/b:ro:x"]}, "invalid volume specification: '/a:/b:ro:x'"),
         ({"Binds": ["../a:/b"]}, "includes invalid characters for a local volume name"),
         ({"Binds": ["/a:/x", "/b:/x/"]}, "Duplicate mount point: /x"),
+        ({"Binds": ["/a\0:/b"]}, "it contains a NUL"),
+        ({"Mounts": [Mount("bind", "/a\0", "/b")]}, "invalid mount path"),
         ({"Mounts": [Mount("what", "", "/x")]}, 'mount type unknown: "what"'),
         ({"Mounts": [Mount("volume", "v", "")]}, "field Target must not be empty"),
         ({"Mounts": [Mount("tmpfs", "src", "/x")]}, "field Source must not be specified"),

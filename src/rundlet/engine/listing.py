@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import TypeAlias
 
 from rundlet.engine.container import Container, Status
@@ -204,11 +206,15 @@ _TESTS: Mapping[str, Callable[[str], Test]] = {
 
 
 def _read_time_ns(text: str) -> int:
-    """Unix seconds, or a duration before now."""
-    try:
+    """Unix seconds, a date with or without a time (local if it does not say where), or a duration before now."""
+    with suppress(ValueError, OverflowError):
         return int(float(text) * 1e9)
-    except ValueError:
+    with suppress(ValueError, OverflowError):
+        return int(datetime.fromisoformat(text).timestamp() * 1e9)
+    try:
         return time.time_ns() - parse_duration(text)
+    except InvalidArgument:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{text}"') from None
 
 
 def _summary(container: Container, now_ns: int) -> ContainerSummary:

@@ -135,6 +135,31 @@ class TestCreate:
             assert list((tmp_path / "data/containers").iterdir()) == []
             await created(engine, "web")
 
+    async def test_a_source_that_cannot_be_made_is_the_requests_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        async with running_engine(tmp_path) as engine:
+            with pytest.raises(InvalidArgument, match=r"error while creating mount source path .*/file/below'"):
+                await created(engine, host=HostConfig(Binds=[f"{tmp_path}/file/below:/x"]))
+            assert list((tmp_path / "data/containers").iterdir()) == []
+
+    async def test_volumes_from_nobody_is_no_missing_image(self, tmp_path: Path) -> None:
+        """A client pulls the image at a 404."""
+        async with running_engine(tmp_path) as engine:
+            with pytest.raises(InvalidArgument, match="No such container: nope"):
+                await created(engine, host=HostConfig(VolumesFrom=["nope"]))
+
+    async def test_a_create_that_fails_leaves_alone_what_another_one_makes(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        async with running_engine(tmp_path) as engine:
+            good, bad = await asyncio.gather(
+                created(engine, host=HostConfig(Binds=["cache:/x"])),
+                created(engine, host=HostConfig(Binds=["cache:/x", f"{tmp_path}/file/below:/y/z"])),
+                return_exceptions=True,
+            )
+            assert isinstance(bad, InvalidArgument)
+            assert isinstance(good, str)
+            assert (tmp_path / "data/volumes/cache/_data").is_dir()
+
     async def test_an_image_in_use_is_not_removed_and_a_condemned_one_not_used(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:
             container = await created(engine)
@@ -520,6 +545,33 @@ class TestRemove:
                     await engine.containers.remove(container)
             assert await status(engine, container) == "dead"
             await engine.containers.remove(container)
+
+    @pytest.mark.parametrize(
+        ("until", "removes"),
+        [
+            ("0s", True),
+            ("1h", False),
+            ("1700000000.5", False),
+            ("2024-01-01T00:00:00Z", False),
+            ("2024-01-01", False),
+            ("2200-01-01T00:00:00+02:00", True),
+        ],
+    )
+    async def test_prune_until_takes_what_dockers_cli_takes(
+        self, tmp_path: Path, until: str, removes: bool
+    ) -> None:
+        async with running_engine(tmp_path) as engine:
+            container = await created(engine)
+            removed, _ = await engine.containers.prune({"until": [until]})
+            assert removed == ([container] if removes else [])
+
+    @pytest.mark.parametrize("until", ["inf", "nan", "1e300", "soon", ""])
+    async def test_prune_until_no_time_is_refused(self, tmp_path: Path, until: str) -> None:
+        async with running_engine(tmp_path) as engine:
+            await created(engine)
+            with pytest.raises(InvalidArgument, match="failed to parse value as time or duration"):
+                await engine.containers.prune({"until": [until]})
+            assert len(engine.core.registry) == 1
 
     async def test_prune_removes_what_does_not_run_and_matches(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:

@@ -59,5 +59,6 @@ class Waiters:
                 future.set_result(response)
 
     def _response(self) -> WaitResponse:
-        error = WaitError(self._state.error) if self._state.error else None
+        # Once it is gone, why it did not start is no error of the wait: clients would print it a second time.
+        error = WaitError(self._state.error) if self._state.error and not self._is_removed else None
         return WaitResponse(self._state.exit_code, error)

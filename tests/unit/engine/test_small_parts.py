@@ -60,6 +60,12 @@ class TestWaiters:
         state = State(status=Status.EXITED, exit_code=137, error="lost")
         assert await Waiters(state).add("") == WaitResponse(137, WaitError("lost"))
 
+    async def test_the_reason_is_no_error_of_the_wait_for_the_removal(self) -> None:
+        waiters = Waiters(State(status=Status.CREATED, exit_code=127, error="no such program"))
+        removed = waiters.add("removed")
+        waiters.removed()
+        assert await removed == WaitResponse(127)
+
     async def test_an_unknown_condition_is_refused(self) -> None:
         with pytest.raises(InvalidArgument, match='invalid condition: "done"'):
             Waiters(State()).add("done")

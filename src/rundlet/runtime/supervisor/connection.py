@@ -64,8 +64,13 @@ class Connection:
             log("the daemon does not read its messages; disconnected")
             self.close()
             return
-        # The caller may close its own before the peer reads.
-        self._queue.append((message, [os.dup(fd) for fd in fds]))
+        try:
+            copies = _dup_all(fds)  # the caller may close its own before the peer reads
+        except OSError as error:
+            log(f"keeping a message to the daemon: {error}; disconnected")
+            self.close()
+            return
+        self._queue.append((message, copies))
         if len(self._queue) == 1:
             self._loop.change(self._socket.fileno(), READABLE | WRITABLE)
 
@@ -152,6 +157,16 @@ def bind_privately(sock: socket.socket, path: str) -> None:
         sock.bind(path)
     finally:
         os.umask(old)
+
+
+def _dup_all(fds: Sequence[int]) -> list[int]:
+    copies: list[int] = []
+    try:
+        copies.extend(os.dup(fd) for fd in fds)
+    except OSError:
+        _close_all(copies)
+        raise
+    return copies
 
 
 def _close_all(fds: Sequence[int]) -> None:

@@ -21,8 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rundlet.cgroups import Hierarchies
-from rundlet.errors import Conflict, ContainerNotFound, ExecNotFound, InvalidArgument, RundletError
-from rundlet.runtime.launch import LaunchError
+from rundlet.errors import Conflict, ContainerNotFound, ExecNotFound, InvalidArgument
 from rundlet.runtime.messages import (
     PROTOCOL_VERSION,
     CloseStdin,
@@ -104,9 +103,7 @@ class Service:
             return
         try:
             handler(connection, message)
-        except (RundletError, LaunchError, OSError) as error:
-            connection.send(failed(message.serial, type(message).__name__.lower(), error))
-        except Exception as error:  # noqa: BLE001  the boundary of a request; failed() logs it
+        except Exception as error:  # noqa: BLE001  the boundary of a request; failed() logs what nobody expected
             connection.send(failed(message.serial, type(message).__name__.lower(), error))
 
     def _hello(self, connection: Connection, message: Hello) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from rundlet.images import OnProgress, Progress
@@ -40,7 +42,7 @@ async def run_with_progress(work: Callable[[OnProgress], Iterable[JsonObject]]) 
             last[key] = now
             loop.call_soon_threadsafe(reports.put_nowait, _document(progress))
 
-    job = asyncio.ensure_future(asyncio.to_thread(lambda: list(work(report))))
+    job = _in_own_thread(lambda: list(work(report)))
     job.add_done_callback(lambda _: reports.put_nowait(None))
     try:
         while (item := await reports.get()) is not None:
@@ -51,6 +53,33 @@ async def run_with_progress(work: Callable[[OnProgress], Iterable[JsonObject]]) 
         is_abandoned = True
         if not job.done():
             job.add_done_callback(_swallow)
+
+
+def _in_own_thread(work: Callable[[], list[JsonObject]]) -> asyncio.Future[list[JsonObject]]:
+    """Not in a pool's: work may wait for a slow client for hours, and must not keep others' from beginning."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(result: list[JsonObject], error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        result: list[JsonObject] = []
+        error: Exception | None = None
+        try:
+            result = work()
+        except Exception as caught:  # noqa: BLE001 - the boundary of a thread; it is raised where it is awaited
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: the daemon has ended
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="rundlet-image").start()
+    return done
 
 
 def _swallow(job: asyncio.Future[Any]) -> None:
@@ -65,4 +94,6 @@ def _document(progress: Progress) -> JsonObject:
         document["id"] = progress.id
     if progress.total:
         document["progressDetail"] = {"current": progress.current, "total": progress.total}
+    elif progress.current:  # with it, docker's CLI shows the line on a terminal only: scripts read its output
+        document["progressDetail"] = {"current": progress.current}
     return document

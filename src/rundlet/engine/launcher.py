@@ -60,7 +60,7 @@ class Launcher:
                 entry.is_held = isinstance(error, SupervisorLost)
                 await self._core.tasks.in_thread(pump.close)
                 raise
-        except (RundletError, OSError) as error:
+        except Exception as error:  # whatever it is: what stays "starting" can be neither started nor removed
             failure = _as_start_failure(error)
             self._failed(container, failure)
             raise failure from error
@@ -220,12 +220,12 @@ class Launcher:
         self._core.store.put_state_soon(container)
 
 
-def _as_start_failure(error: RundletError | OSError) -> StartFailed | StorageFull:
+def _as_start_failure(error: Exception) -> StartFailed | StorageFull:
     if isinstance(error, (StartFailed, StorageFull)):
         return error
     if isinstance(error, RundletError):
         return StartFailed(str(error), _EXIT_NOT_STARTED, error.kind)
-    if is_full(error):
+    if isinstance(error, OSError) and is_full(error):
         return StorageFull(str(error.filename), "preparing the container")
     return StartFailed(f"preparing the container: {error}", _EXIT_NOT_STARTED, EngineError.kind)
 

@@ -97,14 +97,14 @@ def _read_bind(text: str) -> MountSpec:
         return _anonymous_volume(_clean_target(parts[0], wrong))
     if len(parts) > 3 or not parts[0]:
         raise InvalidArgument(wrong)
-    source, target, mode = _clean_source(parts[0], wrong), _clean_target(parts[1], wrong), ":".join(parts[2:])
+    source, target, mode = parts[0], _clean_target(parts[1], wrong), ":".join(parts[2:])
     if "\0" in source:
         raise InvalidArgument(f"{wrong}: it contains a NUL")
     writable, propagation = _read_mode(mode, wrong)
     if source.startswith("/"):
         return MountSpec(
             type="bind",
-            source=source,
+            source=posixpath.normpath(source),
             target=target,
             mode=mode,
             writable=writable,
@@ -163,7 +163,7 @@ def _read_bind_mount(mount: Mount, target: str, wrong: str) -> MountSpec:
         raise InvalidArgument(f"{wrong}: bind source path does not exist: {mount.Source}")
     return MountSpec(
         type="bind",
-        source=_clean_source(mount.Source, wrong),
+        source=posixpath.normpath(mount.Source),
         target=target,
         writable=not mount.ReadOnly,
         propagation=propagation or "rprivate",
@@ -214,12 +214,6 @@ def _named_volume(name: str, target: str, *, mode: str, writable: bool) -> Mount
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
     return MountSpec(type="volume", target=target, name=name, mode=mode, writable=writable)
-
-
-def _clean_source(path: str, wrong: str) -> str:
-    if "\0" in path:
-        raise InvalidArgument(f"{wrong}: invalid mount path: it contains a NUL")
-    return posixpath.normpath(path) if path.startswith("/") else path
 
 
 def _clean_target(path: str, wrong: str) -> str:

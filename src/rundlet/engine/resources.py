@@ -81,7 +81,7 @@ def find_devices(mappings: Iterable[DeviceMapping]) -> list[dict[str, Any]]:
         path = mapping.PathOnHost
         inside = mapping.PathInContainer or path
         access = mapping.CgroupPermissions or "rwm"
-        if not path.startswith("/") or set(access) - set("rwm"):
+        if not path.startswith("/") or "\0" in path + inside or set(access) - set("rwm"):
             raise InvalidArgument(f'invalid device mapping "{path}:{inside}:{access}"')
         below = [os.path.join(top, name) for top, _, names in os.walk(path) for name in sorted(names)]
         nodes = [_device(name, inside + name.removeprefix(path), access) for name in below or [path]]
@@ -158,6 +158,8 @@ def _throttles(devices: Iterable[ThrottleDevice] | None) -> list[dict[str, int]]
 
 
 def _numbers(path: str) -> dict[str, int]:
+    if "\0" in path:
+        raise InvalidArgument(f"no such device: {path!r}")
     try:
         device = os.stat(path).st_rdev
     except OSError as error:

@@ -185,8 +185,8 @@ def _mounts(definition: Definition, runtime_dir: Path) -> list[dict[str, Any]]:
 
 
 def _share_ipc(mount: dict[str, Any], mode: str) -> None:
-    """The host's IPC namespace comes with the host's /dev/shm and /dev/mqueue."""
-    if mode == "host" and mount["destination"] in ("/dev/shm", "/dev/mqueue"):
+    """The host's IPC namespace comes with the host's /dev/shm; its queues are any mqueue's."""
+    if mode == "host" and mount["destination"] == "/dev/shm":
         mount.update(_bind(mount["destination"], mount["destination"], ["rbind", "rprivate"]))
 
 

@@ -224,9 +224,6 @@ def _process(process_: Members) -> Process:
     cwd = process_.string("cwd") or "/"
     if not cwd.startswith("/"):
         raise InvalidArgument(f'{process_.where}.cwd: "{cwd}" is not absolute')
-    for text in (*arguments, *environment, cwd):
-        if "\0" in text:
-            raise InvalidArgument(f"{process_.where}: a string contains a NUL byte")
     for name in ("apparmorProfile", "selinuxLabel"):
         if process_.string(name):
             raise NotImplementedHere(f"{process_.where}.{name}: this version applies no security labels")

@@ -32,8 +32,7 @@ class Members:
 
     def string(self, name: str) -> str:
         value = self._get(name, str) or ""
-        if "\0" in value:
-            raise InvalidArgument(f"{self.where}.{name}: contains a NUL byte")
+        self._check_text(name, value)
         return value
 
     def boolean(self, name: str) -> bool:
@@ -59,6 +58,7 @@ class Members:
         values = self._get(name, list) or []
         if not all(isinstance(value, str) for value in values):
             raise InvalidArgument(f"{self.where}.{name}: not a list of strings")
+        self._check_text(name, "".join(values))
         return values
 
     def integers(self, name: str, *, maximum: int) -> list[int]:
@@ -72,7 +72,17 @@ class Members:
         values = self._get(name, dict) or {}
         if not all(isinstance(value, str) for value in values.values()):
             raise InvalidArgument(f"{self.where}.{name}: not an object of strings")
+        self._check_text(name, "".join((*values, *values.values())))
         return values
+
+    def _check_text(self, name: str, text: str) -> None:
+        """The kernel takes bytes up to the first NUL; those that are no UTF-8 are escaped as Python does it."""
+        if "\0" in text:
+            raise InvalidArgument(f"{self.where}.{name}: contains a NUL byte")
+        try:
+            text.encode(errors="surrogateescape")
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"{self.where}.{name}: contains a surrogate that stands for no byte") from error
 
 
 _NAMES: dict[type, str] = {

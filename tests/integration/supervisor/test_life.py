@@ -23,6 +23,7 @@ from rundlet.runtime.messages import (
     Shutdown,
     Signal,
     Start,
+    Started,
     Stdio,
 )
 from rundlet.runtime.spool import STDERR, SpoolReader
@@ -172,6 +173,19 @@ def test_an_exec_that_cannot_be_is_told_why(client: Client) -> None:
     assert client.wait_exit("one", "e1").code == 137
     assert client.wait_exit("one").code == 137
     assert client.fail(Exec(0, "one", "e2", process, Stdio())).kind == "conflict"
+
+
+def test_an_end_is_told_whatever_becomes_of_the_output(client: Client) -> None:
+    """A directory that cannot even be named stands for what nobody foresaw: it fails with no OSError."""
+    log = client.run / "supervisor.log"
+    answer, fds = client.request(Start(0, "one", client.config(["sh", "-c", "exit 3"]), Stdio(), "/\ud800"))
+    assert isinstance(answer, Started), answer
+    assert client.wait_exit("one").code == 3
+    client.delete("one")
+    assert "end of container one: UnicodeEncodeError" in log.read_text()
+    log.write_text("")  # what it says is not wrong here
+    for fd in fds:
+        os.close(fd)
 
 
 def test_a_running_container_is_deleted_only_by_force(client: Client) -> None:

@@ -43,7 +43,7 @@ from rundlet.runtime.messages import (
 from rundlet.runtime.supervisor.connection import Connection
 from rundlet.runtime.supervisor.container import Container
 from rundlet.runtime.supervisor.failures import failed
-from rundlet.runtime.supervisor.log import log
+from rundlet.runtime.supervisor.log import log, log_exception
 from rundlet.runtime.supervisor.loop import Loop
 from rundlet.runtime.supervisor.reaper import Reaper
 from rundlet.runtime.supervisor.removal import remove_cgroup
@@ -231,7 +231,10 @@ class Service:
 
     def _on_init_exit(self, init: Task) -> None:
         container = self._containers[init.container_id]
-        container.settle()
+        try:
+            container.settle()
+        except Exception:  # noqa: BLE001  the boundary of an event: whatever went wrong, it has ended
+            log_exception(f"end of container {init.container_id}")
         self._publish(init)
         if remove := self._on_deletable.pop(init.container_id, None):
             remove()

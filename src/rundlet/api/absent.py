@@ -20,7 +20,7 @@ _TO_COME = {
     "PUT": ("/containers/{name}/archive",),
     "POST": (
         *("/containers/{name}/update", "/commit", "/images/{name}/push", "/images/prune", "/build"),
-        *("/build/prune", "/auth", "/networks/create", "/networks/prune", "/volumes/create", "/volumes/prune"),
+        *("/build/prune", "/auth", "/networks/create", "/volumes/create", "/volumes/prune"),
     ),
     "DELETE": ("/volumes/{name}",),
 }
@@ -40,22 +40,6 @@ class _NotASwarm(RundletError):
 
 async def _swarm(request: Request) -> AnyReply:
     raise _NotASwarm
-
-
-async def _no_networks(request: Request) -> AnyReply:
-    return json_reply([])
-
-
-async def _network(request: Request) -> AnyReply:
-    raise NotFound(f"network {request.name} not found")
-
-
-async def _no_volumes(request: Request) -> AnyReply:
-    return json_reply({"Volumes": [], "Warnings": None})
-
-
-async def _volume(request: Request) -> AnyReply:
-    raise NotFound(f"get {request.name}: no such volume")
 
 
 async def _no_plugins(request: Request) -> AnyReply:
@@ -79,14 +63,6 @@ def routes() -> list[Route]:
             for method in ("GET", "POST", "DELETE")
         ),
         *(Route(method, pattern, _not_yet) for method, patterns in _TO_COME.items() for pattern in patterns),
-        Route("GET", "/networks", _no_networks),
-        Route("GET", "/networks/", _no_networks),
-        Route("GET", "/networks/{name}", _network),
-        Route("DELETE", "/networks/{name}", _network),
-        Route("POST", "/networks/{name}/connect", _network),
-        Route("POST", "/networks/{name}/disconnect", _network),
-        Route("GET", "/volumes", _no_volumes),
-        Route("GET", "/volumes/{name}", _volume),
         Route("GET", "/plugins", _no_plugins),
         Route("GET", "/plugins/{name}/json", _plugin),
     ]

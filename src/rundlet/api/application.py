@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from rundlet.api import absent, containers, events, execs, images, system
+from rundlet.api import absent, containers, events, execs, images, networks, system, volumes
 from rundlet.api.reply import EMPTY, AnyReply, Headers, error_reply, json_reply
 from rundlet.api.request import ClientDisconnected, Request
 from rundlet.api.routing import API_VERSION, Router
@@ -21,7 +21,7 @@ class EngineApi:
     """The application that :class:`rundlet.api.server.ApiServer` serves."""
 
     def __init__(self, engine: Engine) -> None:
-        resources = (system, containers, execs, images, events)
+        resources = (system, containers, execs, images, networks, volumes, events)
         self._router = Router([route for each in resources for route in each.routes(engine)] + absent.routes())
 
         self.headers: Headers = (

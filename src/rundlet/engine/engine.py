@@ -26,6 +26,7 @@ from rundlet.engine.inspection import Inspection
 from rundlet.engine.launcher import Launcher
 from rundlet.engine.lifecycle import Lifecycle
 from rundlet.engine.listing import Listing
+from rundlet.engine.networks import Networks
 from rundlet.engine.outputs import Outputs
 from rundlet.engine.reconcile import Reconciler
 from rundlet.engine.registry import Registry
@@ -34,6 +35,7 @@ from rundlet.engine.store import Store
 from rundlet.engine.supervisor import Supervisor
 from rundlet.engine.system import System
 from rundlet.engine.tasks import Tasks
+from rundlet.engine.volume_listing import VolumeListing
 from rundlet.engine.volumes import Volumes
 from rundlet.errors import RundletError
 from rundlet.images import ImageStore, Snapshots
@@ -50,11 +52,13 @@ _REVIVE_S = 1.0
 
 
 class Engine:
-    """``containers``, ``execs``, ``images`` and ``events`` are there once :meth:`start` has returned."""
+    """Its services (``containers``, ``images``, …) are there once :meth:`start` has returned."""
 
     containers: Containers
     execs: Execs
     images: Images
+    networks: Networks
+    volumes: VolumeListing
     events: Events
 
     def __init__(self, config: EngineConfig) -> None:
@@ -151,6 +155,8 @@ class Engine:
         inspection = Inspection(core.config, core.images, core.snapshots, core.tasks)
         self.events = core.events
         self.images = Images(core.images, core.uses, core.events, core.registry)
+        self.networks = Networks(core.registry, core.config.data_root)
+        self.volumes = VolumeListing(core.volumes, core.registry)
         self.execs = Execs(core)
         self._exits = Exits(core, launcher, removal, self.execs)
         self._lifecycle = Lifecycle(core, launcher, removal)

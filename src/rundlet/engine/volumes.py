@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,12 @@ class Volumes:
 
     def load(self, volumes: Iterable[Volume]) -> None:
         self._volumes = {volume.name: volume for volume in volumes}
+
+    def __iter__(self) -> Iterator[Volume]:
+        return iter(tuple(self._volumes.values()))
+
+    def get(self, name: str) -> Volume | None:
+        return self._volumes.get(name)
 
     def data_dir(self, name: str) -> Path:
         return self._root / name / "_data"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from rundlet.engine.containers import Containers
@@ -15,7 +16,11 @@ from rundlet.engine.events import Events
 from rundlet.engine.execs import Execs
 from rundlet.engine.images import Images
 from rundlet.engine.logs.entry import LogEntry, LogOptions
+from rundlet.engine.networks import Networks
+from rundlet.engine.registry import Registry
 from rundlet.engine.session import AttachOptions, Session
+from rundlet.engine.volume_listing import VolumeListing
+from rundlet.engine.volumes import Volumes
 from rundlet.errors import ContainerNotFound, ImageNotFound, RundletError
 from rundlet.wire.documents import (
     ContainerConfig,
@@ -298,6 +303,8 @@ class FakeEngine:
         self.containers = FakeContainers(self.recorder)
         self.execs = FakeExecs(self.recorder)
         self.images = FakeImages(self.recorder)
+        self.networks = Networks(Registry(), Path("/data"))
+        self.volumes = VolumeListing(Volumes(Path("/data/volumes")), Registry())
         self.events = Events()
 
     def version(self) -> dict[str, Any]:

@@ -641,10 +641,34 @@ class TestAbsent:
         assert (response.status, message(response)) == (404, text)
 
     def test_lists_are_empty(self, api: Api) -> None:
-        assert json.loads(api("GET", "/networks").body) == []
-        assert json.loads(api("GET", "/networks/").body) == []
         assert json.loads(api("GET", "/plugins").body) == []
         assert json.loads(api("GET", "/volumes").body) == {"Volumes": [], "Warnings": None}
+
+    @pytest.mark.parametrize(
+        "path", ["/networks", "/networks/", "/networks?filters=%7B%22type%22%3A%5B%22builtin%22%5D%7D"]
+    )
+    def test_three_networks_are_always_there(self, api: Api, path: str) -> None:
+        found = json.loads(api("GET", path).body)
+        assert {network["Name"]: network["Driver"] for network in found} == {
+            "bridge": "bridge",
+            "host": "host",
+            "none": "null",
+        }
+
+    def test_a_network_is_found_by_name_and_id_and_is_not_removed(self, api: Api) -> None:
+        network = json.loads(api("GET", "/networks/none").body)
+        assert json.loads(api("GET", f"/networks/{network['Id'][:12]}").body) == network
+        assert api("GET", "/networks/none?scope=swarm").status == 404
+        refused = api("DELETE", "/networks/none")
+        assert (refused.status, message(refused)) == (403, "none is a pre-defined network and cannot be removed")
+        assert api("DELETE", "/networks/nope").status == 404
+        assert api("POST", "/networks/none/connect").status == 501
+        assert api("POST", "/networks/nope/connect").status == 404
+
+    @pytest.mark.parametrize("path", ["/networks", "/volumes"])
+    def test_an_unknown_filter_is_refused(self, api: Api, path: str) -> None:
+        refused = api("GET", path + "?filters=%7B%22color%22%3A%5B%22x%22%5D%7D")
+        assert (refused.status, message(refused)) == (400, "invalid filter 'color'")
 
     @pytest.mark.parametrize(
         ("method", "path"),

@@ -6,7 +6,7 @@
     running, paused    it, exited               the exit is handled as if it came now: log, policy, --rm
     running, paused    nothing                  its cgroup is killed; exited, with a clear error
     starting           it                       as running
-    starting           nothing                  what it was before: a launch dies with the daemon that asked for it
+    starting           nothing                  its cgroup is killed; what it was before the start
     restarting         nothing                  restarted at once, if the policy still says so
     removing, dead     whatever                 removed
     no record          it                       killed and deleted
@@ -120,6 +120,9 @@ class Reconciler:
 
     async def _settle(self, entry: Entry, task: TaskState | None) -> None:
         container, state = entry.container, entry.container.state
+        if task is None and state.status not in (Status.CREATED, Status.EXITED):
+            # The supervisor that held it was killed as well, perhaps just when the program had come to run.
+            await self._kill_cgroup(entry.id)
         if state.status in (Status.REMOVING, Status.DEAD):
             entry.is_held = task is not None
             if state.status is Status.REMOVING:
@@ -132,7 +135,6 @@ class Reconciler:
             await self._core.store.put_state(container)
             await self._remove_if_wanted(entry)
         elif state.has_process:
-            await self._kill_cgroup(entry.id)
             await self._launcher.drain_leftovers(entry)
             container.exited(_UNKNOWN_EXIT, time.time_ns(), error=_UNKNOWN)
             await self._core.store.put_state(container)

@@ -125,6 +125,7 @@ async def test_a_start_that_the_kill_interrupted_is_what_it_was_before(tmp_path:
         async with running_engine(tmp_path, held) as engine:
             found = await state(engine, container)
             assert (found.Status, found.ExitCode) == ("created", 128)
+            assert (f"/test/{container}", "kill") in engine.hierarchies.calls, "it may have come to run"
             await engine.containers.start(container)
 
 

@@ -145,7 +145,7 @@ class _Containers:
         )
         if not (options.stdout or options.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        framed = not (await self._containers.inspect(request.name)).Config.Tty
+        framed = not self._containers.has_terminal(request.name)
         entries = self._containers.logs(request.name, options)
         return Stream(_log_reply(entries, options, framed), content_type(request, framed=framed))
 

@@ -96,6 +96,10 @@ class Containers:
     async def inspect(self, ref: str, *, size: bool = False) -> ContainerInspect:
         return await self._inspection.inspect(self._registry.resolve(ref), size=size)
 
+    def has_terminal(self, ref: str) -> bool:
+        """Its output is one stream, and not framed."""
+        return self._registry.resolve(ref).container.is_tty
+
     async def list(
         self,
         *,

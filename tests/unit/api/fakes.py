@@ -150,6 +150,11 @@ class FakeContainers(Containers):
             raise ContainerNotFound(ref)
         return _inspected(ref, self.tty)
 
+    def has_terminal(self, ref: str) -> bool:
+        if ref == "missing":
+            raise ContainerNotFound(ref)
+        return self.tty
+
     async def list(
         self,
         *,

@@ -130,17 +130,19 @@ class Lifecycle:
         state = entry.container.state
         if state.status is Status.REMOVING:
             raise self._conflict(entry, "remove", f"removal of container {entry.id} is already in progress")
-        if state.is_up:
-            if not force:
-                raise self._conflict(entry, "remove", "stop the container before removing or force remove")
-            with suppress(ContainerNotRunning):
-                await self._kill(entry)
-        async with entry.lock:
-            if self._core.registry.get(entry.id) is not entry:
-                return  # --rm was quicker
+        while True:
             if state.is_up:
-                raise self._conflict(entry, "remove", "it has been started again")
-            await self._removal.remove(entry, volumes=volumes)
+                if not force:
+                    raise self._conflict(entry, "remove", "stop the container before removing or force remove")
+                with suppress(ContainerNotRunning):
+                    await self._kill(entry)
+            async with entry.lock:
+                if self._core.registry.get(entry.id) is not entry:
+                    return  # --rm was quicker
+                if not state.is_up:
+                    await self._removal.remove(entry, volumes=volumes)
+                    return
+            # It was being started: what holds for one that runs, holds for it, too.
 
     async def prune(self, entries: Sequence[Entry]) -> tuple[list[str], int]:
         removed: list[str] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rundlet.engine.container import Status
 from rundlet.engine.logs.entry import LogOptions
 from rundlet.errors import (
     Conflict,
@@ -511,6 +512,23 @@ class TestRemove:
             assert actions(engine)[-3:] == ["kill", "die", "destroy"]
             with pytest.raises(ContainerNotFound):
                 await engine.containers.inspect(container)
+
+    @pytest.mark.parametrize("force", [False, True])
+    async def test_of_what_is_being_started_needs_force_and_then_kills_it(
+        self, force: bool, tmp_path: Path
+    ) -> None:
+        async with running_engine(tmp_path) as engine:
+            container = await created(engine)
+            starting = asyncio.ensure_future(engine.containers.start(container))
+            while engine.core.registry.resolve(container).container.state.status is not Status.STARTING:
+                await asyncio.sleep(0)
+            if force:
+                await engine.containers.remove(container, force=True)
+                assert len(engine.core.registry) == 0
+            else:
+                with pytest.raises(Conflict, match="stop the container before"):
+                    await engine.containers.remove(container)
+            await starting
 
     @pytest.mark.parametrize("volumes", [False, True])
     async def test_takes_anonymous_volumes_only_when_asked_and_named_ones_never(

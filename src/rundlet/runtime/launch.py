@@ -248,7 +248,7 @@ def _launch(
         process.set_dumpable(False)
         pid, pidfd = process.clone3(new_namespaces, cgroup.unified_fd)
         if pid == 0:
-            _become(plan, Context(Kernel(), child))
+            _become(plan, Context(Kernel(), child), parent)
     except BaseException:
         parent.close()
         raise
@@ -306,10 +306,11 @@ _KINDS: dict[Kind, FailureKind] = {
 # ── in the child ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _become(plan: Sequence[Operation], context: Context) -> NoReturn:
+def _become(plan: Sequence[Operation], context: Context, parent: ParentEnd) -> NoReturn:
     """Carry out the plan, the last step of which does not return."""
     stage = "prepare"
     try:
+        parent.close()  # our copy: with it open we would not see the parent's end, and wait for ever
         _forget_the_parent()
         for operation in plan:
             operation.execute(context)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import select
 import struct
 from pathlib import Path
 from typing import cast
@@ -13,7 +15,7 @@ import pytest
 from rundlet.cgroups import Cgroup
 from rundlet.runtime.config import parse
 from rundlet.runtime.launch import ChildStdio, LaunchError, launch_container
-from tests.integration.runtime.sandbox import Document, Sandbox, wait_started
+from tests.integration.runtime.sandbox import Document, Sandbox, run_alone, wait_started
 
 pytestmark = pytest.mark.privileged
 
@@ -370,6 +372,37 @@ def test_an_aborted_launch_leaves_a_child_to_be_reaped_and_nothing_else(sandbox:
     launch.abort()
 
     assert sandbox.reap() == [-9]
+
+
+def test_a_child_ends_with_its_parent(sandbox: Sandbox) -> None:
+    """Also while it waits to be put into its cgroups: it holds copies of all that its parent had open."""
+    reading, writing = os.pipe()
+
+    class Deadly:
+        unified_fd = sandbox.cgroup.unified_fd
+        directories = sandbox.cgroup.directories
+
+        def join(self, pid: int) -> None:
+            os.write(writing, str(pid).encode())
+            os._exit(0)
+
+    def be_the_parent() -> None:
+        launch_container(
+            parse(sandbox.document("sleep", "1000")),
+            overlay=sandbox.overlay,
+            seccomp=None,
+            cgroup=cast(Cgroup, Deadly()),
+            stdio=ChildStdio(),
+        )
+
+    run_alone(be_the_parent)
+    child = int(os.read(reading, 16))
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(child)
+        assert select.select([pidfd], [], [], 10)[0]
+        os.close(pidfd)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_child_that_is_killed_during_set_up_is_an_error(sandbox: Sandbox) -> None:

@@ -13,9 +13,11 @@ that was left behind in the background is not killed by its own output.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from rundlet.engine.container import Status
@@ -43,6 +45,8 @@ from rundlet.runtime.messages import ExitStatus, Stdio, TaskState
 from rundlet.wire.documents import ExecCreateRequest, ExecInspect, ExecProcessConfig, ExecStartRequest
 
 __all__ = ["Execs"]
+
+_log = logging.getLogger(__name__)
 
 _KEPT_S = 5 * 60.0
 """How long a finished exec can still be inspected."""
@@ -135,8 +139,8 @@ class Execs:
     def container_ended(self, entry: Entry) -> None:
         """Its processes are gone; an exec whose exit was not told died with it."""
         for exec_id in tuple(entry.exec_ids):
-            record = self._records[exec_id]
-            if record.is_running:
+            record = self._records.get(exec_id)  # None: forgotten, and what it started holds its pipes still
+            if record is not None and record.is_running:
                 exit_ = ExitStatus(_KILLED, 9, at_ns=time.time_ns())
                 self._core.tasks.spawn(self._finish(record, exit_), f"end of exec {exec_id}")
 
@@ -258,10 +262,17 @@ class Execs:
         while True:
             await asyncio.sleep(_KEPT_S / 5)
             old = [record.id for record in self._records.values() if self._is_over(record, time.time_ns())]
-            for exec_id in old:
-                del self._records[exec_id]
             if old:
-                await self._core.store.delete_execs(old)
+                await self._expel(old)
+
+    async def _expel(self, exec_ids: Sequence[str]) -> None:
+        try:
+            await self._core.store.delete_execs(exec_ids)
+        except RundletError as error:
+            _log.warning("%d finished execs are not forgotten yet: %s", len(exec_ids), error)
+            return
+        for exec_id in exec_ids:
+            del self._records[exec_id]
 
     def _is_over(self, record: ExecRecord, now_ns: int) -> bool:
         if self._core.registry.get(record.container_id) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from rundlet.errors import (
     InvalidArgument,
     NotImplementedHere,
     StartFailed,
+    StorageFull,
 )
 from rundlet.wire.documents import (
     ContainerCreateRequest,
@@ -322,6 +323,51 @@ async def exec_started(engine: FakeEngine, container: str, body: ExecCreateReque
 
 
 class TestExec:
+    async def test_one_that_is_forgotten_with_its_pipes_open_does_not_hold_up_the_containers_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """``exec c sh -c 'server &'``: the record expires, what it started goes on."""
+        monkeypatch.setattr("rundlet.engine.execs._KEPT_S", 0.01)
+        async with running_engine(tmp_path) as engine:
+            container = await started(engine)
+            exec_id, session = await exec_started(engine, container)
+            engine.supervisor.exit_exec(container, exec_id)
+            await session.close()
+            with contextlib.suppress(ExecNotFound):
+                while engine.execs.inspect(exec_id):
+                    await asyncio.sleep(0.005)
+            waiter = engine.containers.waiter(container)
+            engine.supervisor.exit(container, 3)
+            assert (await asyncio.wait_for(waiter, 5)).StatusCode == 3
+
+    async def test_a_full_disk_does_not_end_the_forgetting(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("rundlet.engine.execs._KEPT_S", 0.01)
+        async with running_engine(tmp_path) as engine:
+            container = await started(engine)
+            with monkeypatch.context() as patch:
+                full = asyncio.Event()
+
+                async def fail(exec_ids: object) -> None:
+                    full.set()
+                    raise StorageFull("/x", "storing a record")
+
+                patch.setattr(engine.core.store, "delete_execs", fail)
+                exec_id, session = await exec_started(engine, container)
+                engine.supervisor.close_exec_output(container, exec_id)
+                engine.supervisor.exit_exec(container, exec_id)
+                await asyncio.wait_for(full.wait(), 5)
+            deleted: list[str] = []
+
+            async def note(exec_ids: Iterable[str]) -> None:
+                deleted.extend(exec_ids)
+
+            monkeypatch.setattr(engine.core.store, "delete_execs", note)
+            while exec_id not in deleted:
+                await asyncio.sleep(0.005)
+            await session.close()
+
     async def test_output_is_complete_and_the_code_is_known_before_it_ends(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:
             container = await started(engine)

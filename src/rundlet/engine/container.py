@@ -163,6 +163,11 @@ class Container:
         self.state.exit_code = exit_code
         self.state.pid = 0
 
+    def restart_given_up(self, message: str) -> None:
+        """A restart that did not get as far as to begin. Its exit code stays that of its last end."""
+        self.move(Status.EXITED, "restart")
+        self.state.error = message
+
     def exited(self, exit_code: int, at_ns: int, *, oom_killed: bool = False, error: str = "") -> None:
         self._ended(Status.EXITED, exit_code, at_ns, oom_killed)
         self.state.error = error

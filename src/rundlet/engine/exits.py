@@ -68,7 +68,7 @@ class Exits:
         )
         removes = host.AutoRemove and not restarts and not entry.is_restarting_by_hand
         if _shares_processes(container):
-            await self._launcher.release(entry)  # its init is gone, what that has started may not be
+            await self._release(entry)  # its init is gone, what that has started may not be
         if restarts:
             container.exited_for_restart(exit_.code, at_ns, oom_killed=exit_.oom_killed)
         else:
@@ -100,14 +100,21 @@ class Exits:
             run = entry.container.state.run
             self._core.tasks.spawn(self._let_go_later(entry, run), f"output of container {entry.id}")
         else:
-            await self._launcher.release(entry)
+            await self._release(entry)
 
     async def _let_go_later(self, entry: Entry, run: int) -> None:
         await entry.output.wait_finished()
         async with entry.lock:
             state = entry.container.state
             if state.run == run and not state.has_process and entry.is_held:
-                await self._launcher.release(entry)
+                await self._release(entry)
+
+    async def _release(self, entry: Entry) -> None:
+        """The end is told whether or not the kernel lets go; what is left goes with the next start or removal."""
+        try:
+            await self._launcher.release(entry)
+        except RundletError as error:
+            _log.error("container %s: what is left of it cannot be cleared away: %s", entry.id, error)
 
     def schedule_restart(self, entry: Entry, delay_s: float) -> None:
         entry.restart_timer = self._core.tasks.spawn(
@@ -127,6 +134,9 @@ class Exits:
                     self.schedule_restart(entry, _FULL_DISK_RETRY_S)
             except RundletError as error:
                 _log.warning("container %s could not be restarted: %s", entry.id, error)
+                if entry.container.state.status is Status.RESTARTING:  # it did not get as far as to begin
+                    entry.container.restart_given_up(str(error))
+                    await self._core.store.try_put_state(entry.container)
                 entry.waiters.exited()
 
 

@@ -77,8 +77,14 @@ class Launcher:
         stored = asyncio.ensure_future(self._core.store.put_state(container))
         try:
             request, pump = await self._core.tasks.in_thread(self._prepare, container, paths)
-        finally:
+        except BaseException:
+            await asyncio.gather(stored, return_exceptions=True)
+            raise
+        try:
             await stored
+        except BaseException:
+            await self._core.tasks.in_thread(pump.close)
+            raise
         return request, pump
 
     async def _end_last_run(self, entry: Entry) -> None:

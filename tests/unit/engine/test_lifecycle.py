@@ -24,6 +24,7 @@ from rundlet.errors import (
     NotModified,
     RundletError,
     StartFailed,
+    StorageFull,
 )
 from rundlet.wire.documents import HostConfig, LogConfig, PortBinding, RestartPolicy, WaitResponse
 from tests.fakes.engine import IMAGE, FakeEngine, request, running_engine
@@ -57,6 +58,10 @@ async def ended(engine: FakeEngine, container: str, code: int = 0) -> WaitRespon
 
 def actions(engine: FakeEngine) -> list[str]:
     return [event.action for event in engine.events._past]
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class TestCreate:
@@ -184,6 +189,25 @@ class TestStart:
             assert (state.Status, state.Running, state.Pid) == ("running", True, 1001)
             with pytest.raises(NotModified):
                 await engine.containers.start(container)
+
+    async def test_that_cannot_be_stored_leaves_no_descriptor_open(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fail(container: object) -> None:
+            raise StorageFull("/x", "storing a record")
+
+        async with running_engine(tmp_path) as engine:
+            container = await created(engine)
+            with monkeypatch.context() as patch:
+                patch.setattr(engine.core.store, "put_state", fail)
+                with pytest.raises(StorageFull):
+                    await engine.containers.start(container)
+                before = open_descriptors()
+                for _ in range(5):
+                    with pytest.raises(StorageFull):
+                        await engine.containers.start(container)
+                assert open_descriptors() == before
+            await engine.containers.start(container)
 
     async def test_a_program_that_is_missing_leaves_it_created_with_127(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:
@@ -469,6 +493,37 @@ class TestRestartPolicy:
             while await status(engine, container) != "exited":
                 await asyncio.sleep(0.005)
             assert (await engine.containers.inspect(container)).State.Error == "gone"
+
+    async def test_a_restart_that_cannot_even_begin_ends_it_with_the_reason(self, tmp_path: Path) -> None:
+        async with running_engine(tmp_path) as engine:
+            other = await started(engine, "other")
+            host = HostConfig(RestartPolicy=RestartPolicy("always"), NetworkMode="container:other")
+            container = await started(engine, host=host)
+            await ended(engine, other)
+            await ended(engine, container, 4)
+            while await status(engine, container) == "restarting":
+                await asyncio.sleep(0.005)
+            state = (await engine.containers.inspect(container)).State
+            assert (state.Status, state.ExitCode) == ("exited", 4)
+            assert state.Error == f"container {other} is not running"
+
+    @pytest.mark.parametrize("pid_mode", ["", "host"])
+    async def test_what_the_supervisor_cannot_clear_away_stops_no_restart(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid_mode: str
+    ) -> None:
+        async with running_engine(tmp_path) as engine:
+            host = HostConfig(RestartPolicy=RestartPolicy("always"), PidMode=pid_mode)
+            container = await started(engine, host=host)
+
+            async def fail(container_id: str, *, force: bool = False) -> None:
+                raise EngineError("its cgroup is busy")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(engine.supervisor, "delete", fail)
+                await ended(engine, container, 1)
+                assert await status(engine, container) == "restarting"
+            while await status(engine, container) != "running":
+                await asyncio.sleep(0.005)
 
     async def test_a_restart_by_hand_does_not_remove_an_rm_container(self, tmp_path: Path) -> None:
         async with running_engine(tmp_path) as engine:

@@ -86,10 +86,13 @@ def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
 
 
 def _lock(path: str) -> int:
-    """Hold ``path`` as long as this process lives. Conflict when another supervisor does."""
+    """Hold ``path`` as long as this process lives. Conflict when another supervisor does.
+
+    A lock of fcntl(2), not flock(2): children, who outlive this process for a moment if it is killed, have no part.
+    """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as the kernel likes
         raise Conflict(f"{path} is held by another supervisor") from None
     return fd

@@ -5,8 +5,10 @@ What it will not do: talk to it. See :mod:`rundlet.runtime.messages`.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import struct
 import sys
 
 from rundlet.errors import EngineError
@@ -44,10 +46,30 @@ def spawn_supervisor(run_root: str | os.PathLike[str], instance: str) -> None:
 
 
 def is_serving(run_root: str) -> bool:
-    """Whether a supervisor accepts connections."""
+    """Whether a supervisor lives and accepts connections.
+
+    Only its lock can tell that it lives: if it was killed, a child in set-up may hold the socket a moment longer.
+    """
+    return _is_locked(f"{run_root}/{LOCK_NAME}") and _is_listening(f"{run_root}/{SOCKET_NAME}")
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+    except FileNotFoundError:
+        return False
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""struct flock of fcntl(2), on 64-bit machines."""
+
+
+def _is_listening(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         try:
-            sock.connect(f"{run_root}/{SOCKET_NAME}")
+            sock.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             return False
     return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -211,6 +213,43 @@ def test_attributes_are_kept_with_each_line(driver: Driver, tmp_path: Path) -> N
     append_all(log, entries(1))
     log.close()
     assert read_all(driver, tmp_path)[0].attributes == {"app": "web"}
+
+
+@pytest.mark.parametrize("driver", KEEPING)
+def test_a_reader_may_be_closed_while_it_reads(
+    driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client goes when it likes. No descriptor is left open, and none is closed twice: it may be another's."""
+    log = open_driver(*driver, tmp_path, {})
+    append_all(log, entries(3))
+    log.close()
+    reader = open_reader(driver[0], tmp_path, None)
+    is_reading, go_on = threading.Event(), threading.Event()
+    pread, close = os.pread, os.close
+    closed: list[int] = []
+
+    def slow_pread(*arguments: int) -> bytes:
+        is_reading.set()
+        go_on.wait(5)
+        return pread(*arguments)
+
+    def noted_close(fd: int) -> None:
+        closed.append(fd)
+        close(fd)
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "pread", slow_pread)
+    monkeypatch.setattr(os, "close", noted_close)
+    thread = threading.Thread(target=reader.read)
+    thread.start()
+    assert is_reading.wait(5)
+    reader.close()
+    assert closed == []
+    go_on.set()
+    thread.join()
+    assert len(closed) == len(set(closed)) > 0
+    assert reader.read() == []
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_driver_that_keeps_nothing_says_so(tmp_path: Path) -> None:

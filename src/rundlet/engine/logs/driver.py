@@ -33,9 +33,10 @@ class LogReader(Protocol):
     """The reading side: from the ``tail``-th last entry on, across rotations."""
 
     def read(self, max_bytes: int = ...) -> list[LogEntry]:
-        """The next entries in order; an empty list when there is nothing just now."""
+        """The next entries in order; an empty list when there is nothing just now, or it is closed."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """At any time, even while another thread reads: its client has gone, and it is not waited for."""
 
 
 class NoneDriver:

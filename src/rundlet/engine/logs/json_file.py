@@ -18,6 +18,7 @@ import calendar
 import errno
 import functools
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -167,8 +168,26 @@ class JsonFileReader:
         self._tail = tail
         self._fds: list[int] = []
         self._offset = 0
+        self._reading = threading.Lock()
+        self._is_closed = False
 
     def read(self, max_bytes: int = 4 * _BLOCK) -> list[LogEntry]:
+        with self._reading:
+            entries = [] if self._is_closed else self._read(max_bytes)
+        if self._is_closed:
+            self.close()
+        return entries
+
+    def close(self) -> None:
+        """Does not wait for a read that is under way in another thread: that one then closes the files."""
+        self._is_closed = True
+        if self._reading.acquire(blocking=False):
+            fds, self._fds = self._fds, []
+            self._reading.release()
+            for fd in fds:
+                os.close(fd)
+
+    def _read(self, max_bytes: int) -> list[LogEntry]:
         if not self._fds:
             self._fds = self._open_all()
             if self._tail is not None:
@@ -185,11 +204,6 @@ class JsonFileReader:
             elif not self._next_file():
                 break
         return []
-
-    def close(self) -> None:
-        for fd in self._fds:
-            os.close(fd)
-        self._fds = []
 
     def _open_all(self) -> list[int]:
         """Every file, oldest first. Newest opened first: a rotation in between shows one twice, and hides none."""

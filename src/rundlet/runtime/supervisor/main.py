@@ -88,7 +88,7 @@ def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
 def _lock(path: str) -> int:
     """Hold ``path`` as long as this process lives. Conflict when another supervisor does.
 
-    A lock of fcntl(2), not flock(2): children, who outlive this process for a moment if it is killed, have no part.
+    A lock of fcntl(2), not flock(2): children have no part in it. They may outlive this process, if it is killed.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

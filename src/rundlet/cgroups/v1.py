@@ -234,19 +234,16 @@ def _refusal(write: Write, error: OSError) -> InvalidArgument | Unsupported:
 
 def _remove_tree(directory: str) -> bool:
     """rmdir, children first. True when it is gone."""
-    try:
-        os.rmdir(directory)
-    except FileNotFoundError:
+    if _rmdir(directory):
         return True
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-            raise
-    else:
-        return True
-    with suppress(FileNotFoundError):
-        for entry in os.scandir(directory):
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False) and not _remove_tree(entry.path):
                 return False
+    return _rmdir(directory)
+
+
+def _rmdir(directory: str) -> bool:
     try:
         os.rmdir(directory)
     except FileNotFoundError:

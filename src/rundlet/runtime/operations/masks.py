@@ -25,9 +25,7 @@ class MaskPath:
 
     def execute(self, context: Context) -> None:
         kernel = context.kernel
-        try:
-            target = kernel.open_beneath(context.root, self.path, os.O_PATH)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        if (target := _find(context, self.path)) is None:
             return
         if not stat.S_ISDIR(kernel.stat(target).st_mode):
             null = kernel.clone_tree(_open_null(context))
@@ -53,9 +51,7 @@ class ProtectPath:
 
     def execute(self, context: Context) -> None:
         kernel = context.kernel
-        try:
-            target = kernel.open_beneath(context.root, self.path, os.O_PATH)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        if (target := _find(context, self.path)) is None:
             return
         tree = kernel.clone_tree(target, recursive=True)
         kernel.set_attributes(tree, set_=MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE, recursive=True)
@@ -63,6 +59,13 @@ class ProtectPath:
 
     def describe(self) -> str:
         return f"make {self.path} read-only"
+
+
+def _find(context: Context, path: str) -> int | None:
+    try:
+        return context.kernel.open_beneath(context.root, path, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
 
 
 def _open_null(context: Context) -> int:

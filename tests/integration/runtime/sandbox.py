@@ -259,6 +259,16 @@ class Sandbox:
         """The output of a shell script in a container with the defaults."""
         return self.run(self.document("sh", "-c", script)).output
 
+    def launch(self, document: Document, cgroup: Cgroup | None = None) -> Launch:
+        """No more than begun, without input or output."""
+        return launch_container(
+            parse(document),
+            overlay=self.overlay,
+            seccomp=None,
+            cgroup=cgroup or self.cgroup,
+            stdio=ChildStdio(),
+        )
+
     def reap(self) -> list[int]:
         """Wait for what failed launches have left to whoever reaps; how they ended, -n by signal n."""
         kept = self.children_before | {str(running.pid) for running in self.started}

@@ -13,8 +13,7 @@ from typing import cast
 import pytest
 
 from rundlet.cgroups import Cgroup
-from rundlet.runtime.config import parse
-from rundlet.runtime.launch import ChildStdio, LaunchError, launch_container
+from rundlet.runtime.launch import LaunchError
 from tests.integration.runtime.sandbox import Document, Sandbox, run_alone, wait_started
 
 pytestmark = pytest.mark.privileged
@@ -323,13 +322,7 @@ def test_a_cgroup_that_cannot_be_joined_is_an_error_and_leaves_no_process(sandbo
     document["mounts"] = [mount for mount in document["mounts"] if mount["type"] != "cgroup"]
 
     with pytest.raises(LaunchError, match="no space left on device"):
-        launch_container(
-            parse(document),
-            overlay=sandbox.overlay,
-            seccomp=None,
-            cgroup=cast(Cgroup, Refusing()),
-            stdio=ChildStdio(),
-        )
+        sandbox.launch(document, cast(Cgroup, Refusing()))
 
     assert sandbox.reap() == [-9]
 
@@ -349,25 +342,11 @@ def test_a_child_that_fails_before_it_is_in_its_cgroups_says_why(sandbox: Sandbo
     document["root"]["path"] = "/no/such/root"
 
     with pytest.raises(LaunchError, match="no such file or directory: /no/such/root"):
-        wait_started(
-            launch_container(
-                parse(document),
-                overlay=sandbox.overlay,
-                seccomp=None,
-                cgroup=cast(Cgroup, Late()),
-                stdio=ChildStdio(),
-            )
-        )
+        wait_started(sandbox.launch(document, cast(Cgroup, Late())))
 
 
 def test_an_aborted_launch_leaves_a_child_to_be_reaped_and_nothing_else(sandbox: Sandbox) -> None:
-    launch = launch_container(
-        parse(sandbox.document("sleep", "1000")),
-        overlay=sandbox.overlay,
-        seccomp=None,
-        cgroup=sandbox.cgroup,
-        stdio=ChildStdio(),
-    )
+    launch = sandbox.launch(sandbox.document("sleep", "1000"))
 
     launch.abort()
 
@@ -387,13 +366,7 @@ def test_a_child_ends_with_its_parent(sandbox: Sandbox) -> None:
             os._exit(0)
 
     def be_the_parent() -> None:
-        launch_container(
-            parse(sandbox.document("sleep", "1000")),
-            overlay=sandbox.overlay,
-            seccomp=None,
-            cgroup=cast(Cgroup, Deadly()),
-            stdio=ChildStdio(),
-        )
+        sandbox.launch(sandbox.document("sleep", "1000"), cast(Cgroup, Deadly()))
 
     run_alone(be_the_parent)
     child = int(os.read(reading, 16))
@@ -406,13 +379,7 @@ def test_a_child_ends_with_its_parent(sandbox: Sandbox) -> None:
 
 
 def test_a_child_that_is_killed_during_set_up_is_an_error(sandbox: Sandbox) -> None:
-    launch = launch_container(
-        parse(sandbox.document("sleep", "1000")),
-        overlay=sandbox.overlay,
-        seccomp=None,
-        cgroup=sandbox.cgroup,
-        stdio=ChildStdio(),
-    )
+    launch = sandbox.launch(sandbox.document("sleep", "1000"))
     os.kill(launch.pid, 9)
 
     with pytest.raises(LaunchError, match="killed during set-up"):

@@ -26,6 +26,9 @@ from rundlet.errors import Conflict, EngineError, InvalidArgument, Unsupported
 
 FREEZE_TIMEOUT_S = 2.0
 
+_GONE = (errno.ENOENT, errno.ENODEV)
+"""The group is not there; ENODEV if somebody removed it between open and write."""
+
 
 class CgroupV1:
     """See :class:`rundlet.cgroups.Cgroup`."""
@@ -151,13 +154,14 @@ class CgroupV1:
             try:
                 _write(f"{self._unified}/cgroup.kill", b"1")
                 return
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
                 if not os.path.exists(self._unified):
                     return
                 # Linux 5.12 and 5.13 have no cgroup.kill.
         # Frozen processes cannot fork away from the signal; whether they are frozen yet does not matter.
-        with suppress(FileNotFoundError):
-            self._set_frozen(True)
+        self._set_frozen_if_there(True)
         try:
             for pid in self.pids():
                 with suppress(ProcessLookupError):
@@ -172,13 +176,19 @@ class CgroupV1:
             raise EngineError(f"cgroup {self.path} did not freeze within {FREEZE_TIMEOUT_S:g} seconds")
 
     def thaw(self) -> None:
-        with suppress(FileNotFoundError):
-            self._set_frozen(False)
+        self._set_frozen_if_there(False)
 
     def is_frozen(self) -> bool:
         if self._unified is not None:
             return keyed(_read(f"{self._unified}/cgroup.events")).get("frozen") == 1
         return _read(self._freezer_state()).strip() == "FROZEN"
+
+    def _set_frozen_if_there(self, frozen: bool) -> None:
+        try:
+            self._set_frozen(frozen)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
 
     def _set_frozen(self, frozen: bool) -> None:
         if self._unified is not None:

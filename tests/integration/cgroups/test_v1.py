@@ -138,6 +138,23 @@ def test_kill_ends_the_whole_tree_frozen_or_not(cgroup: Cgroup, frozen: bool) ->
     _wait_for(lambda: not cgroup.pids())
 
 
+@pytest.mark.parametrize("action", ["kill", "thaw"])
+def test_a_group_that_somebody_else_removes_meanwhile_is_no_error(
+    cgroup: Cgroup, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon and its supervisor both clean up after a start that was interrupted."""
+    write = os.write
+
+    def remove_first(fd: int, data: bytes) -> int:
+        assert cgroup.remove()
+        return write(fd, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", remove_first)
+        getattr(cgroup, action)()
+    assert cgroup.remove()
+
+
 def test_a_busy_group_is_not_removed_and_an_empty_one_is(cgroup: Cgroup, sleeper: subprocess.Popen[bytes]) -> None:
     assert not cgroup.remove()
     sleeper.kill()

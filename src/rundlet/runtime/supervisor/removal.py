@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rundlet.cgroups import Cgroup
+from rundlet.runtime.supervisor.log import log
 from rundlet.runtime.supervisor.loop import Loop
 
 FIRST_RETRY_S = 0.001
@@ -21,11 +22,22 @@ def remove_cgroup(loop: Loop, cgroup: Cgroup, on_done: Callable[[bool], None]) -
 
 
 def _attempt(loop: Loop, cgroup: Cgroup, on_done: Callable[[bool], None], delay_s: float, waited_s: float) -> None:
-    if cgroup.remove():
+    if _is_removed(cgroup):
         on_done(True)
     elif waited_s >= TIME_LIMIT_S:
+        log(f"cgroup {cgroup.path} is still in use after {waited_s:.0f} s")
         on_done(False)
     else:
-        cgroup.kill()
         next_delay_s = min(delay_s * 2, LAST_RETRY_S)
         loop.call_later(delay_s, lambda: _attempt(loop, cgroup, on_done, next_delay_s, waited_s + delay_s))
+
+
+def _is_removed(cgroup: Cgroup) -> bool:
+    """Whether it is gone now. What is left in it has been killed if it is not."""
+    try:
+        if cgroup.remove():
+            return True
+        cgroup.kill()
+    except OSError as error:
+        log(f"removing the cgroup {cgroup.path}: {error}")
+    return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rundlet.cgroups import detect, grace
-from rundlet.cgroups.grace import expedited_grace_periods
+from rundlet.cgroups.grace import expedited_grace_periods, switch_put_back
 from rundlet.cgroups.hierarchies import Hierarchies
 from rundlet.cgroups.stats import BlockStats, read_stats
 from rundlet.errors import Unsupported
@@ -138,6 +138,22 @@ def test_grace_periods_are_expedited_for_a_moment_only(
     with expedited_grace_periods():
         assert switch.read_bytes().strip() == within
     assert switch.read_text() == before
+
+
+@pytest.mark.parametrize("before", ["0", "1"])
+def test_a_switch_that_a_killed_process_left_on_is_put_back_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """And an administrator's stays on."""
+    switch, note = tmp_path / "rcu_expedited", tmp_path / "note"
+    switch.write_text(before)
+    monkeypatch.setattr(grace, "_SWITCH", str(switch))
+    killed = switch_put_back(str(note))
+    killed.__enter__()
+    switch.write_text("1")
+    with switch_put_back(str(note)):
+        assert switch.read_text() == before
+    assert not note.exists()
 
 
 def test_a_machine_without_the_switch_is_served_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ def _start_sealed() -> None:
 def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
     # Imported here, so that the first, unsealed interpreter does without.
     from rundlet.cgroups import detect
+    from rundlet.cgroups.grace import switch_put_back
     from rundlet.linux.process import set_child_subreaper
     from rundlet.runtime.supervisor.connection import Listener
     from rundlet.runtime.supervisor.loop import Loop
@@ -78,7 +79,8 @@ def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
     # What lives now lives for ever; keeping the collector off it keeps its pages shared with every child.
     gc.collect()
     gc.freeze()
-    loop.run()
+    with switch_put_back(f"{run_root}/rcu_expedited"):
+        loop.run()
     os.unlink(f"{run_root}/{SOCKET_NAME}")
     listener.close()
     hierarchies.cgroup(cgroup_parent).remove()

@@ -98,6 +98,9 @@ class Arena:
         """Until stdout is ``expected``."""
         wait_until(lambda: self.output(container)[1] == expected, f"output {expected!r}: {self.output(container)}")
 
+    def wait_until_gone(self, container: str) -> None:
+        wait_until(lambda: self.daemon.client.get(f"/containers/{container}/json").status == 404, "its removal")
+
     def wait_for(self, container: str, condition: str) -> None:
         """Until a shell in the container says that ``condition`` holds."""
         command = ["sh", "-c", f"if {condition}; then echo yes; fi"]

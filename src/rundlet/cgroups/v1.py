@@ -153,6 +153,7 @@ class CgroupV1:
         if self._unified is not None:
             try:
                 _write(f"{self._unified}/cgroup.kill", b"1")
+                self._thaw_own_doing()
                 return
             except OSError as error:
                 if error.errno not in _GONE:
@@ -177,6 +178,19 @@ class CgroupV1:
 
     def thaw(self) -> None:
         self._set_frozen_if_there(False)
+        self._thaw_own_doing()
+
+    def _thaw_own_doing(self) -> None:
+        """A container that may write its cgroups may have frozen itself with v1's freezer, which we do not use
+        beside the unified tree; or a group that it made below. From the top down: a frozen parent keeps all so."""
+        if self._unified is None or "freezer" not in self._controllers:
+            return
+        for directory, _, _ in os.walk(self._controllers["freezer"] + self.path):
+            try:
+                _write(f"{directory}/freezer.state", b"THAWED")
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
 
     def is_frozen(self) -> bool:
         if self._unified is not None:

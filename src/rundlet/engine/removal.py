@@ -13,7 +13,7 @@ from contextlib import suppress
 from rundlet.engine.container import Container, Status
 from rundlet.engine.core import Core
 from rundlet.engine.registry import Entry
-from rundlet.errors import NotFound, RundletError, StorageFull
+from rundlet.errors import NotFound, StorageFull
 
 __all__ = ["Removal"]
 
@@ -49,7 +49,7 @@ class Removal:
                 core.volumes.discard(name)
                 await core.store.delete_volume(name)
             await core.store.delete_container(entry.id)
-        except (RundletError, OSError) as error:
+        except Exception as error:  # whatever it is: what stays "removing" can never be removed
             container.move(Status.DEAD, "remove")
             container.state.error = f"removing the container: {error}"
             core.store.put_state_soon(container)

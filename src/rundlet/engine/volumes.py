@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rundlet.engine.mounts import MountSpec
 from rundlet.errors import InvalidArgument, StorageFull
+from rundlet.images.trees import Workspace
 
 __all__ = ["Volume", "Volumes"]
 
@@ -33,6 +33,7 @@ class Volumes:
     """Owned by the loop, but for :meth:`make_directories` and :meth:`remove_directory`, which run in a thread."""
 
     def __init__(self, root: Path) -> None:
+        """``root`` is DATA/volumes."""
         self._root = root
         self._volumes: dict[str, Volume] = {}
 
@@ -85,8 +86,8 @@ class Volumes:
                 raise InvalidArgument(f"error while creating mount source path '{path}': {why}") from error
 
     def remove_directory(self, name: str) -> None:
-        """Blocking."""
-        shutil.rmtree(self._root / name, ignore_errors=True)
+        """Blocking. However deep a container has nested directories in it."""
+        Workspace(self._root.parent / "tmp").discard(self._root / name)
 
     def sweep(self) -> None:
         """Blocking; at start-up. Remove directories without a row: a create that never committed."""

@@ -103,9 +103,10 @@ class Client:
 
 def demultiplex(body: bytes) -> dict[int, bytes]:
     """The streams of a finished ``application/vnd.docker.raw-stream`` body: 1 stdout, 2 stderr."""
-    streams = {1: b"", 2: b""}
-    while body:
-        stream, length = body[0], int.from_bytes(body[4:8], "big")
-        streams[stream] += body[8 : 8 + length]
-        body = body[8 + length :]
-    return streams
+    streams: dict[int, list[bytes]] = {1: [], 2: []}
+    at = 0
+    while at < len(body):
+        length = int.from_bytes(body[at + 4 : at + 8], "big")
+        streams[body[at]].append(body[at + 8 : at + 8 + length])
+        at += 8 + length
+    return {stream: b"".join(parts) for stream, parts in streams.items()}

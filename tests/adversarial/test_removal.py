@@ -46,17 +46,17 @@ def test_a_daemon_that_starts_sweeps_up_directories_nested_without_end(own_arena
 
 def test_a_freezer_of_its_own_does_not_keep_a_privileged_container(arena: Arena) -> None:
     """Below its cgroup it makes another one, puts a process into it and freezes it: v1 keeps that from dying."""
-    container = arena.spawn(
-        "busybox",
-        [
-            "sh",
-            "-c",
-            "for top in freezer unified; do mkdir -p /sys/fs/cgroup/$top/a/b || exit 1; sleep 600 &"
-            " echo $! > /sys/fs/cgroup/$top/a/b/cgroup.procs; done;"
-            " echo FROZEN > /sys/fs/cgroup/freezer/a/freezer.state; echo 1 > /sys/fs/cgroup/unified/a/cgroup.freeze;"
-            " echo frozen; exec sleep 600",
-        ],
-        {"Privileged": True},
-    )
+    script = """
+for top in freezer unified; do
+    mkdir -p /sys/fs/cgroup/$top/a/b || exit 1
+    sleep 600 &
+    echo $! > /sys/fs/cgroup/$top/a/b/cgroup.procs
+done
+echo FROZEN > /sys/fs/cgroup/freezer/a/freezer.state
+echo 1 > /sys/fs/cgroup/unified/a/cgroup.freeze
+echo frozen
+exec sleep 600
+"""
+    container = arena.spawn("busybox", ["sh", "-c", script], {"Privileged": True})
     arena.wait_for_output(container, b"frozen\n")
     arena.remove(container)

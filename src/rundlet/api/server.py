@@ -8,8 +8,8 @@ import socket
 from rundlet.api.connection import Application, Connection
 
 BACKLOG = 4096
-"""As Go's servers have it (the kernel's somaxconn may be less). A client with a timeout does not wait for a place in
-the queue of a Unix socket, it fails: a burst of clients must fit."""
+"""As Go's servers have it (the kernel's somaxconn may be less). A client with a timeout does not wait for a place
+in the queue of a Unix socket, it fails: a burst of clients must fit."""
 
 
 class ApiServer:

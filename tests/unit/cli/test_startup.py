@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -53,17 +53,18 @@ def test_a_start_imports_little(code: str, most: int) -> None:
 
 
 def test_the_version_comes_well_within_60_ms() -> None:
-    """The quickest of several: the machine may be busy. An interpreter that does nothing takes 10 ms of it."""
+    """Of the processor's time, the best of several: the machine may be busy. 10 ms are the interpreter's."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "rundlet.cli", "--version"]
     best_ms = float("inf")
     for _ in range(10):
-        started = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "rundlet.cli", "--version"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env=environment,
-        )
-        best_ms = min(best_ms, (time.perf_counter() - started) * 1000)
+        before = _children_cpu_s()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        best_ms = min(best_ms, (_children_cpu_s() - before) * 1000)
 
     assert best_ms < 60
+
+
+def _children_cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

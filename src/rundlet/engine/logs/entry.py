@@ -1,11 +1,19 @@
-"""One entry of a container's log, what a reader may ask for, and how an entry looks to a client."""
+"""One entry of a container's log, what a reader may ask for, and how an entry looks to a client.
+
+Every line of every container becomes an entry: hence msgspec's structs, which are made in a fifth of the time of
+a frozen dataclass, and a time that is formatted once for all lines that came together.
+"""
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import quote
+
+import msgspec
 
 __all__ = ["LogEntry", "LogOptions", "Position", "render"]
 
@@ -15,8 +23,7 @@ STDERR = 2
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, order=True, gc=False):
     """How much of a container's output is in the log: bytes of each stream of run number ``run``.
 
     Every entry says it, so a pump that was killed at any instant goes on exactly where the log ends.
@@ -27,8 +34,7 @@ class Position:
     stderr: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(msgspec.Struct, frozen=True):
     """A line with its newline, or a part of one: longer than 16 KiB, or the last before the stream's end."""
 
     stream: int
@@ -36,7 +42,7 @@ class LogEntry:
     time_ns: int
     data: bytes
     position: Position = Position()
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
     """Labels and variables that the log options ask to keep (``labels``, ``env``)."""
 
 
@@ -67,6 +73,7 @@ def render(entry: LogEntry, options: LogOptions) -> bytes:
     return prefix + entry.data
 
 
+@functools.lru_cache(maxsize=16)
 def format_time(time_ns: int) -> str:
     """RFC 3339 in UTC with nine digits, as Docker writes it (``time.RFC3339Nano``, fixed width)."""
     seconds, fraction = divmod(time_ns, _NS)

@@ -91,8 +91,10 @@ class LineSplitter:
         return entries
 
     def _add(self, entries: list[LogEntry], stream: int, line: bytes) -> None:
-        for start in range(0, max(1, len(line)), LINE_BYTES):
-            part = line[start : start + LINE_BYTES]
+        parts = [line]
+        if len(line) > LINE_BYTES:
+            parts = [line[start : start + LINE_BYTES] for start in range(0, len(line), LINE_BYTES)]
+        for part in parts:
             self._consumed[stream] += len(part)
             entries.append(LogEntry(stream, self._times[stream], part, self.position))
 

@@ -8,6 +8,7 @@
     starting           it                       as running
     starting           nothing                  its cgroup is killed; what it was before the start
     restarting         nothing                  restarted at once, if the policy still says so
+    exited, with --rm  nothing                  removed
     removing, dead     whatever                 removed
     no record          it                       killed and deleted
     no record          a directory              removed
@@ -141,6 +142,8 @@ class Reconciler:
             await self._remove_if_wanted(entry)
         elif state.status is Status.RESTARTING:
             self._exits.schedule_restart(entry, 0)
+        elif state.run:  # killed between a stop and the start of a restart, or before a removal was noted
+            await self._remove_if_wanted(entry)
 
     async def _take_over(self, entry: Entry, task: TaskState) -> None:
         container, state = entry.container, entry.container.state

@@ -92,6 +92,20 @@ async def test_an_exit_while_away_of_an_rm_container_removes_it(tmp_path: Path) 
             assert list((tmp_path / "data/volumes").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "run", "stays"), [("exited", 1, False), ("created", 1, False), ("created", 0, True)]
+)
+async def test_an_rm_container_whose_restart_or_removal_the_kill_interrupted_is_removed(
+    tmp_path: Path, status: str, run: int, stays: bool
+) -> None:
+    async with supervisor() as held:
+        async with running_engine(tmp_path, held) as engine:
+            container, _ = await engine.containers.create(request("x", host=HostConfig(AutoRemove=True)))
+            await stored(engine, container, Status(status), run=run)
+        async with running_engine(tmp_path, held) as engine:
+            assert (len(engine.core.registry) == 1) is stays
+
+
 async def test_an_exit_that_was_stored_but_not_acknowledged_is_not_handled_twice(tmp_path: Path) -> None:
     async with supervisor() as held:
         async with running_engine(tmp_path, held) as engine:

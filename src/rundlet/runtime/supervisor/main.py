@@ -11,6 +11,7 @@ every start of a container.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -36,7 +37,8 @@ def main() -> None:
         _serve(options["run-root"], options["cgroup-parent"], ready)
     except (RundletError, OSError) as error:
         if ready >= 0:
-            os.write(ready, str(error).encode(errors="backslashreplace"))
+            with contextlib.suppress(BrokenPipeError):  # which may be the very error: nobody waits for us any more
+                os.write(ready, str(error).encode(errors="backslashreplace"))
         sys.exit(f"supervisor: {error}")
 
 

@@ -31,6 +31,10 @@ collect() {
     need dockerd docker.io
     need skopeo skopeo
     need umoci umoci
+    need setcap libcap2-bin
+    need bzip2 bzip2
+    need xz xz-utils
+    need zstd zstd
 }
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -56,7 +56,8 @@ def _start() -> None:
 
     from rundlet.cli.commands.daemon import daemon_argv
 
-    with open(LOG, "wb", opener=_private) as log:
+    with open(LOG, "ab", opener=_private) as log:  # what an engine before said as it ended is kept
+        before = os.fstat(log.fileno()).st_size
         # A session of its own: a Ctrl-C at this terminal is not meant for the engine.
         process = subprocess.Popen(
             daemon_argv([]), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
@@ -65,10 +66,12 @@ def _start() -> None:
     while not _is_listening():
         status = process.poll()
         if status is not None:
-            raise EngineUnavailable(f"unix://{SOCKET}", f"it did not start (exit status {status}){_last_words()}")
+            raise EngineUnavailable(
+                f"unix://{SOCKET}", f"it did not start (exit status {status}){_last_words(before)}"
+            )
         if time.monotonic() > deadline:
             raise EngineUnavailable(
-                f"unix://{SOCKET}", f"it does not answer after {START_TIMEOUT_S:.0f} s{_last_words()}"
+                f"unix://{SOCKET}", f"it does not answer after {START_TIMEOUT_S:.0f} s{_last_words(before)}"
             )
         time.sleep(_POLL_S)
 
@@ -77,7 +80,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def _last_words() -> str:
-    with open(LOG, encoding="utf-8", errors="replace") as log:
-        lines = [line.strip() for line in log if line.strip()]
+def _last_words(offset: int) -> str:
+    with open(LOG, "rb") as log:
+        log.seek(offset)
+        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     return (f": {lines[-1]}" if lines else "") + f"; its log is {LOG}"

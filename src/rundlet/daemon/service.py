@@ -21,7 +21,7 @@ from rundlet.api import ApiServer, EngineApi, GuardedFromBrowsers
 from rundlet.daemon.config import DaemonConfig
 from rundlet.daemon.listeners import bound
 from rundlet.engine.engine import Engine
-from rundlet.errors import Conflict
+from rundlet.errors import Conflict, Forbidden, RundletError
 
 _logger = logging.getLogger("rundlet.daemon")
 
@@ -31,6 +31,8 @@ _GRACE_S = 15.0
 
 async def serve(config: DaemonConfig) -> None:
     """Run until SIGTERM or SIGINT. Raises the :class:`rundlet.errors.RundletError` that prevents a start."""
+    if os.geteuid() != 0:
+        raise Forbidden("an engine needs root (try sudo); rundlet doctor tells what else it needs")
     told_to_end = _catch_signals()
     with _run_root_taken(config.pid_file):
         engine = Engine(config.engine)
@@ -80,10 +82,14 @@ def _run_root_taken(path: Path) -> Iterator[None]:
 
     The data root has a lock of its own. This one keeps a daemon with another data root from taking over the
     supervisor, and with it the containers, of the daemon that is here. The file stays, empty: whoever removes a
-    lock file lets two in. Raises :class:`Conflict`.
+    lock file lets two in. Raises :class:`Conflict`, and :class:`RundletError` for a run root that cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("a+")
+    except OSError as error:
+        raise RundletError(f"run root {path.parent} cannot be used: {error.strerror}") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

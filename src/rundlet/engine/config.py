@@ -12,6 +12,7 @@ It reads no environment and no file: that is the daemon's business.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rundlet.errors import InvalidArgument
 
 __all__ = ["EngineConfig"]
 
-_INSTANCE_LENGTH = 8
+_INSTANCE = re.compile(r"[a-z0-9]{1,8}")
 """Names that the engine makes on the host carry the instance's; an interface name has 15 bytes in all."""
 
 
@@ -36,10 +37,8 @@ class EngineConfig:
     debug: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.instance.isalnum() and self.instance.isascii() and len(self.instance) <= _INSTANCE_LENGTH):
-            raise InvalidArgument(
-                f'instance name "{self.instance}": up to {_INSTANCE_LENGTH} ASCII letters and digits are allowed'
-            )
+        if not _INSTANCE.fullmatch(self.instance):
+            raise InvalidArgument(f'invalid instance name "{self.instance}": it has 1 to 8 of a-z and 0-9')
         for root in (self.data_root, self.run_root):
             if not root.is_absolute():
                 raise InvalidArgument(f"data root and run root must be absolute paths: {root}")

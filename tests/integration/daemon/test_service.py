@@ -69,6 +69,20 @@ def test_socket_of_another_daemon_is_not_taken_over(own_daemon: RundletDaemon, t
     assert answers(own_daemon.socket_path)
 
 
+def test_run_root_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run_daemon("--data-root", str(tmp_path / "data"), "--run-root", str(tmp_path / "file" / "run"))
+    assert_refused(result, [f"run root {tmp_path}/file/run cannot be used: Not a directory"])
+
+
+def test_daemon_needs_root(tmp_path: Path) -> None:
+    command = (
+        "import os, sys; os.geteuid = lambda: 1000; from rundlet.daemon.__main__ import main; sys.exit(main([]))"
+    )
+    result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False)
+    assert_refused(result, ["an engine needs root"])
+
+
 def test_bad_address_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     roots = ("--data-root", str(tmp_path / "data"), "--run-root", str(tmp_path / "run"), "--instance", "tbadaddr")
     result = run_daemon(*roots, "--host", "tcp://0.0.0.0:2375")

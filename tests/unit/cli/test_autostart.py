@@ -85,6 +85,16 @@ def test_a_start_that_fails_tells_its_last_words_and_the_log(default: DefaultEng
     assert autostart.LOG in text
 
 
+def test_what_an_engine_before_said_stays_in_the_log(default: DefaultEngine) -> None:
+    for program in ("import sys; sys.exit('the first')", "import sys; sys.exit(3)"):
+        default.is_started_by(program)
+        with pytest.raises(EngineUnavailable) as caught:
+            autostart.ensure_running()
+
+    assert Path(autostart.LOG).read_text() == "the first\n"
+    assert "the first" not in str(caught.value)  # which is of the second
+
+
 def test_a_start_that_takes_for_ever_ends(default: DefaultEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[subprocess.Popen[bytes]] = []
     real = subprocess.Popen

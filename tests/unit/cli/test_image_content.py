@@ -45,7 +45,13 @@ def test_load_sends_the_file_and_tells_what_was_loaded(
 def test_a_broken_archive_is_one_line(rundlet: Rundlet, engine: FakeEngine, archive: Path) -> None:
     engine.will(stream({"errorDetail": {"message": "corrupt archive: no manifest"}, "error": "corrupt"}))
 
-    assert rundlet("load", "-i", str(archive)) == (1, "", "rundlet: corrupt archive: no manifest\n")
+    assert rundlet("load", "-i", str(archive)) == (1, "", f"rundlet: {archive}: corrupt archive: no manifest\n")
+
+
+def test_another_failure_is_not_blamed_on_the_archive(rundlet: Rundlet, engine: FakeEngine, archive: Path) -> None:
+    engine.will(reply("400 Bad Request", b'{"message": "unknown instruction: FOO"}'))
+
+    assert rundlet("import", "-c", "FOO", str(archive)) == (1, "", "rundlet: unknown instruction: FOO\n")
 
 
 def test_a_file_that_is_not_there_is_named(rundlet: Rundlet, engine: FakeEngine) -> None:

@@ -39,13 +39,16 @@ def test_relative_directories_are_made_absolute() -> None:
     assert parse_arguments(["--data-root", "data"]).engine.data_root == Path.cwd() / "data"
 
 
-def test_bad_instance_name_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match="instance"):
-        parse_arguments(["--instance", "a/../b"])
+@pytest.mark.parametrize("name", ["", "a/../b", "Dev", "a-b", "ninechars", "é", "a\n"])
+def test_bad_instance_name_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgument, match="invalid instance name"):
+        parse_arguments(["--instance", name])
 
 
-def test_unknown_flag_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_flag_is_one_line_and_status_125(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse_arguments(["--nonsense"])
-    assert caught.value.code == 2
-    assert "--nonsense" in capsys.readouterr().err
+    assert caught.value.code == 125
+    assert capsys.readouterr().err == (
+        "rundlet daemon: unrecognized arguments: --nonsense. See 'rundlet daemon --help'.\n"
+    )

@@ -4,7 +4,9 @@ is missing."""
 from __future__ import annotations
 
 import json
+import os
 
+from rundlet.cli import autostart
 from rundlet.cli.command import Command
 from rundlet.cli.doctor import FAIL, OK, Finding, examine
 from rundlet.cli.failures import one_line
@@ -32,6 +34,8 @@ def _doctor(context: Context, arguments: Arguments) -> int:
 def _engine(context: Context) -> list[Finding]:
     """Whether one answers; it is not started for this."""
     engine = context.engine(start=False)
+    if context.host is None and not os.path.exists(autostart.SOCKET):
+        return [Finding(OK, "engine", f"none runs at unix://{autostart.SOCKET}: run starts it")]
     try:
         version = engine.system.version().get("Version", "unknown")
     except RundletError as error:

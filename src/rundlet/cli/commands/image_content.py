@@ -7,9 +7,11 @@ import sys
 from contextlib import contextmanager
 
 from rundlet.cli.command import Command, CommandFailed
+from rundlet.cli.failures import one_line
 from rundlet.cli.flags import option, repeated, switch
 from rundlet.cli.get_image import get_image
 from rundlet.cli.progress import show
+from rundlet.errors import RundletError
 from rundlet.wire import reference
 
 TYPE_CHECKING = False
@@ -34,7 +36,12 @@ def _archive(path: str) -> Iterator[BinaryIO]:
     except OSError as error:
         raise CommandFailed(f"open {path}: {(error.strerror or str(error)).lower()}") from error
     with file:
-        yield file
+        try:
+            yield file
+        except RundletError as error:
+            if not str(error).startswith("corrupt "):  # the engine has a stream, and does not know its name
+                raise
+            raise CommandFailed(f"{path}: {one_line(error)}") from error
 
 
 def _load(context: Context, arguments: Arguments) -> int:

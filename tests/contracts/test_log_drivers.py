@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -273,3 +274,19 @@ def test_an_unknown_driver_or_option_is_refused(name: str, options: dict[str, st
 
 def test_max_file_alone_is_taken_as_docker_takes_it() -> None:
     check_driver("json-file", {"max-file": "3"})
+
+
+@pytest.mark.parametrize("driver", KEEPING)
+def test_a_reader_ends_with_what_it_has_when_the_container_is_removed(driver: Driver, tmp_path: Path) -> None:
+    directory = tmp_path / "container"
+    directory.mkdir()
+    log = open_driver(*driver, directory, {})
+    append_all(log, entries(3))
+    log.close()
+    reader, late = open_reader(driver[0], directory, None), open_reader(driver[0], directory, None)
+    assert reader.read() == entries(3)
+    shutil.rmtree(directory)
+    assert reader.read() == []
+    assert late.read() == []
+    reader.close()
+    late.close()

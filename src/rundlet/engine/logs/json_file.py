@@ -357,10 +357,14 @@ def _path(directory: Path, number: int) -> str:
 
 
 def _files(directory: Path) -> list[str]:
-    """Newest first. There may be more than ``max-file`` allows now."""
+    """Newest first. There may be more than ``max-file`` allows now; none when the container was removed."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
     older = sorted(
         int(part)
-        for name in os.listdir(directory)
+        for name in names
         if name.startswith("log.") and name.endswith(".json") and (part := name[4:-5]).isdecimal()
     )
     return [_path(directory, number) for number in (0, *older)]

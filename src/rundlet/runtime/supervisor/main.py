@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 
-from rundlet.errors import Conflict, RundletError
+from rundlet.errors import Conflict, RundletError, Unsupported
 from rundlet.linux.executable import is_sealed, reexec_sealed
 
 PROCESS_NAME = "rundlet-super"
@@ -55,6 +55,7 @@ def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
     # Imported here, so that the first, unsealed interpreter does without.
     from rundlet.cgroups import detect
     from rundlet.cgroups.grace import switch_put_back
+    from rundlet.linux.chroot import is_in_chroot
     from rundlet.linux.process import set_child_subreaper
     from rundlet.runtime.supervisor.connection import Listener
     from rundlet.runtime.supervisor.loop import Loop
@@ -69,6 +70,8 @@ def _serve(run_root: str, cgroup_parent: str, ready: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     set_child_subreaper()
+    if is_in_chroot():
+        raise Unsupported("containers in a chroot", "start the engine where / is the root of its mount namespace")
 
     hierarchies = detect()
     loop = Loop()

@@ -14,6 +14,7 @@ What it will not do: know any route, or choose the status of an engine's error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Protocol, cast
@@ -234,20 +235,25 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     async def _hijack(self, reply: Hijack, request: Request) -> None:
-        """Leave HTTP behind: from here on the transport belongs to a :class:`HijackedStream`."""
+        """Leave HTTP behind: from here on the transport belongs to a :class:`HijackedStream`.
+
+        ``reply.run`` is called whatever has become of the client: it is what closes the session.
+        """
         task = self._task
         assert task is not None
-        request.abandonable = True
-        await request.body.discard(_DISCARD_LIMIT, _DISCARD_TIMEOUT_S)  # some send their parameters twice
+        with contextlib.suppress(ClientDisconnected):
+            await request.body.discard(_DISCARD_LIMIT, _DISCARD_TIMEOUT_S)  # some send their parameters twice
         received, _ = self._h11.trailing_data
         self._hangup.stop()
+        request.abandonable = True
 
         def on_lost() -> None:
             task.cancel()
 
         stream = HijackedStream(self._transport, received, self._eof, on_lost)
         self._transport.set_protocol(stream)
-        self._transport.write(_switch_head(reply, upgrade=request.wants_upgrade))
+        if not self._transport.is_closing():
+            self._transport.write(_switch_head(reply, upgrade=request.wants_upgrade))
         try:
             await reply.run(stream)
         finally:

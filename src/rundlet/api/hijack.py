@@ -166,8 +166,10 @@ async def serve_session(stream: HijackedStream, session: Session, *, framed: boo
     finally:
         stream.ignore_loss()
         feeder.cancel()
-        await asyncio.wait([feeder])
-        await session.close()
+        try:
+            await asyncio.wait([feeder])  # where a client that was lost before the first wait cancels this
+        finally:
+            await session.close()
 
 
 async def _feed(stream: HijackedStream, session: Session) -> None:

@@ -246,6 +246,30 @@ class TestLoss:
         server.loop.call_soon_threadsafe(go.set)
         assert session.closed.wait(TIMEOUT_S)
 
+    @pytest.mark.parametrize("rest_of_body", [b"", b"{}"])
+    def test_client_that_goes_away_before_output_that_waits_closes_the_session(
+        self, serve: Serve, rest_of_body: bytes
+    ) -> None:
+        """Even if its request never came to its end. Left open, the streams of an exec would stay so for good."""
+        session = EchoSession(b"first")
+        begun, gone = threading.Event(), threading.Event()
+
+        async def handler(request: Request) -> AnyReply:
+            begun.set()
+            await asyncio.to_thread(gone.wait, TIMEOUT_S)
+
+            async def run(stream: HijackedStream) -> None:
+                await serve_session(stream, session, framed=True)
+
+            return Hijack(RAW_STREAM, run)
+
+        peer = serve(SimpleApp(handler)).connect()
+        peer.send(b"POST /exec/x/start HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n" + rest_of_body)
+        assert begun.wait(TIMEOUT_S)
+        peer.close()
+        gone.set()
+        assert session.closed.wait(TIMEOUT_S)
+
     def test_client_that_goes_away_while_output_pours_closes_the_session(self, serve: Serve) -> None:
         class Pouring(EchoSession):
             async def _output(self) -> AsyncIterator[tuple[int, bytes]]:

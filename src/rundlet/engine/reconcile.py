@@ -121,11 +121,11 @@ class Reconciler:
 
     async def _settle(self, entry: Entry, task: TaskState | None) -> None:
         container, state = entry.container, entry.container.state
+        entry.is_held = task is not None  # whatever fails below: who removes it has to know
         if task is None and state.status not in (Status.CREATED, Status.EXITED):
             # The supervisor that held it was killed as well, perhaps just when the program had come to run.
             await self._kill_cgroup(entry.id)
         if state.status in (Status.REMOVING, Status.DEAD):
-            entry.is_held = task is not None
             if state.status is Status.REMOVING:
                 container.move(Status.DEAD, "remove")
             await self._removal.remove(entry, volumes=state.removes_volumes)
@@ -133,12 +133,12 @@ class Reconciler:
             await self._take_over(entry, task)
         elif state.status is Status.STARTING:
             container.start_failed("the daemon ended while the container was starting", 128)
-            await self._core.store.put_state(container)
+            await self._core.store.try_put_state(container)
             await self._remove_if_wanted(entry)
         elif state.has_process:
             await self._launcher.drain_leftovers(entry)
             container.exited(_UNKNOWN_EXIT, time.time_ns(), error=_UNKNOWN)
-            await self._core.store.put_state(container)
+            await self._core.store.try_put_state(container)
             await self._remove_if_wanted(entry)
         elif state.status is Status.RESTARTING:
             self._exits.schedule_restart(entry, 0)
@@ -149,7 +149,6 @@ class Reconciler:
         container, state = entry.container, entry.container.state
         if not state.has_process and state.status is not Status.STARTING:
             # Its exit was stored, and the supervisor was not told any more: perhaps since output was waiting.
-            entry.is_held = True
             if container.definition.host.AutoRemove:
                 await self._removal.remove(entry, volumes=True)
             else:
@@ -159,7 +158,7 @@ class Reconciler:
             return
         if state.status is Status.STARTING:
             container.started(task.pid, _unix_time_ns(task.start_time))
-            await self._core.store.put_state(container)
+            await self._core.store.try_put_state(container)
         state.pid = task.pid
         await self._launcher.adopt(entry)
         if task.exit is None:

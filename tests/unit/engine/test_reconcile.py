@@ -12,7 +12,8 @@ import pytest
 from rundlet.engine.container import Container, Status
 from rundlet.engine.logs.entry import LogOptions
 from rundlet.engine.session import AttachOptions
-from rundlet.errors import ContainerNotFound, DataRootLocked, EngineError
+from rundlet.engine.store import Store
+from rundlet.errors import ContainerNotFound, DataRootLocked, EngineError, StorageFull
 from rundlet.wire.documents import ContainerState, ExecCreateRequest, ExecStartRequest, HostConfig, RestartPolicy
 from tests.fakes.engine import FakeEngine, FakeSupervisor, request, running_engine
 
@@ -314,3 +315,24 @@ async def test_shutting_everything_down_ends_what_runs_and_nobody_has_stopped_it
             await engine.shutdown_all()
             assert not held.holds(container)
             assert not engine.core.registry.resolve(container).container.state.stopped_by_user
+
+
+async def test_a_full_disk_at_the_next_start_loses_no_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was starting when the daemon was killed, and runs; that cannot be stored now. It can be ended, though."""
+
+    async def refuse(*_: object) -> None:
+        raise StorageFull("/x", "storing a record")
+
+    async with supervisor() as held:
+        async with running_engine(tmp_path, held) as engine:
+            container = await started(engine)
+            await stored(engine, container, Status.STARTING, starting_from=Status.CREATED)
+        with monkeypatch.context() as full:
+            full.setattr(Store, "put_state", refuse)
+            async with running_engine(tmp_path, held) as engine:
+                assert (await state(engine, container)).Status == "running"
+                held.write(container, b"still read\n")
+                await engine.containers.remove(container, force=True)
+                assert held.deleted == [container]

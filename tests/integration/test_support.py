@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_footprint_finds_processes_mounts_cgroups_and_sockets(tmp_path: Path) ->
     assert footprint.everything() == []
 
 
-@pytest.mark.parametrize(("ci", "expected"), [("true", "1 failed"), ("", "1 skipped")])
+@pytest.mark.parametrize(("ci", "expected"), [("true", "1 (failed|error)"), ("", "1 skipped")])
 def test_a_skipped_privileged_test_fails_in_ci_alone(tmp_path: Path, ci: str, expected: str) -> None:
     test = "import pytest\n\n\n@pytest.mark.privileged\ndef test_it():\n    pytest.skip('no such thing')\n"
     (tmp_path / "test_skipping.py").write_text(test)
@@ -54,7 +55,7 @@ def test_a_skipped_privileged_test_fails_in_ci_alone(tmp_path: Path, ci: str, ex
         text=True,
         check=False,
     )
-    assert expected in run.stdout
+    assert re.search(expected, run.stdout)
     assert "no such thing" in run.stdout or "needs root" in run.stdout
 
 

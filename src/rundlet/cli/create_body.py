@@ -170,7 +170,7 @@ def _host_config(arguments: Arguments) -> Json:
         host |= {"MaskedPaths": [], "ReadonlyPaths": []}
     networks = arguments["network"]
     return host | _without_empty(
-        Binds=[bind for bind, is_bind in arguments["volume"] if is_bind],
+        Binds=list(dict.fromkeys(bind for bind, is_bind in arguments["volume"] if is_bind)),
         Tmpfs={path: options for path, _, options in (text.partition(":") for text in arguments["tmpfs"])},
         LogConfig=_without_empty(
             Type=arguments["log-driver"], Config=dict(map(values.key_value, arguments["log-opt"]))

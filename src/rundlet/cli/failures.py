@@ -1,12 +1,12 @@
 """What a failure is to the person and to the shell: one line, and an exit status.
 
-Docker's statuses for ``run``, ``create``, ``start -a`` and ``exec``: 125 when the engine failed, 126 when the
+Docker's statuses for ``run``, ``start -a`` and ``exec``: 125 when the engine failed, 126 when the
 program cannot be invoked, 127 when there is no such program.
 """
 
 from __future__ import annotations
 
-from rundlet.errors import NotModified, RundletError, StartFailed
+from rundlet.errors import NotFound, NotModified, RundletError, StartFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,17 @@ def start_status(error: RundletError) -> int:
     return ENGINE_FAILED
 
 
-def for_each(context: Context, names: Iterable[str], act: Callable[[str], object], *, echo: bool = True) -> int:
+def for_each(
+    context: Context,
+    names: Iterable[str],
+    act: Callable[[str], object],
+    *,
+    echo: bool = True,
+    may_be_missing: bool = False,
+) -> int:
     """Do it for every name, going on after failures: each gets its line. The status is 1 if there was one.
 
-    What already is as it was asked to be is no failure.
+    What already is as it was asked to be is no failure; nor, if it ``may_be_missing``, what is not there.
     """
     status = 0
     for name in names:
@@ -53,7 +60,8 @@ def for_each(context: Context, names: Iterable[str], act: Callable[[str], object
             pass
         except RundletError as error:
             context.err(f"rundlet: {one_line(error)}")
-            status = 1
+            if not (may_be_missing and isinstance(error, NotFound)):
+                status = 1
             continue
         if echo:
             context.out(f"{name}\n")

@@ -178,6 +178,10 @@ def test_what_is_wrong_is_said_in_dockers_words(argv: tuple[str, ...], words: st
     assert str(caught.value) == words
 
 
+def test_the_same_volume_twice_is_one() -> None:
+    assert body("-v", "/a:/b", "-v", "/a:/b", "-v", "/a:/c")["HostConfig"]["Binds"] == ["/a:/b", "/a:/c"]
+
+
 @pytest.mark.parametrize("spec", ["a:b:c:d", "x:rel", "/tmp:/x:zz", "", ":/x", "rel"])
 def test_a_volume_that_cannot_be_is_refused_before_anything_is_asked(spec: str) -> None:
     with pytest.raises(UsageError, match="invalid volume specification"):

@@ -207,6 +207,17 @@ def test_rmi_tells_what_it_did(rundlet: Rundlet, engine: FakeEngine) -> None:
     assert engine.requests[0][0].startswith("DELETE /images/busybox?force=")
 
 
+@pytest.mark.parametrize("command", ["rm", "rmi"])
+@pytest.mark.parametrize(("force", "status"), [((), 1), (("-f",), 0)])
+def test_removing_by_force_what_is_not_there_is_said_and_is_no_failure(
+    rundlet: Rundlet, engine: FakeEngine, command: str, force: tuple[str, ...], status: int
+) -> None:
+    """Scripts clean up with ``rm -f`` under ``set -e``."""
+    engine.will(json_reply({"message": "No such thing: x"}, status="404 Not Found"))
+
+    assert rundlet(command, *force, "x") == (status, "", "rundlet: No such thing: x\n")
+
+
 def test_history_is_newest_first_and_shortened(rundlet: Rundlet, engine: FakeEngine) -> None:
     now = int(time.time())
     engine.will(

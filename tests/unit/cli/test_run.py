@@ -295,6 +295,12 @@ INSPECTED = json_reply({"Id": ID, "Config": {"Tty": False, "OpenStdin": False}, 
                         "HostConfig": {"AutoRemove": False}})  # fmt: skip
 
 
+def test_create_has_docker_status_1_for_what_the_engine_refuses(rundlet: Rundlet, engine: FakeEngine) -> None:
+    engine.will(failure("409 Conflict", "the name is in use"))
+
+    assert rundlet("create", "--name", "web", "busybox") == (1, "", "rundlet: the name is in use\n")
+
+
 def test_start_a_attaches_and_has_the_containers_status(rundlet: Rundlet, engine: FakeEngine) -> None:
     engine.will(INSPECTED, attached(frame(1, b"again\n")), exited(5), NO_CONTENT)
 

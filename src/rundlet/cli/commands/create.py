@@ -14,7 +14,7 @@ from rundlet.terminal import window_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from rundlet.cli.context import Context
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 _STDOUT = 1
 
 
-def create(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> tuple[str, list[str]]:
+def create(
+    context: Context,
+    arguments: Arguments,
+    body: Mapping[str, Any],
+    *,
+    status_of: Callable[[RundletError], int] = start_status,
+) -> tuple[str, list[str]]:
     """Make the container and write its ID where ``--cidfile`` says: the ID, and the engine's warnings.
 
-    Raises CommandFailed, with the status.
+    Raises CommandFailed, with the status: ``status_of`` what the engine says, 125 for everything else.
     """
     cidfile = arguments["cidfile"]
     if cidfile and os.path.lexists(cidfile):
@@ -37,7 +43,7 @@ def create(context: Context, arguments: Arguments, body: Mapping[str, Any]) -> t
     try:
         created = create_container(context, arguments, body)
     except RundletError as error:
-        raise CommandFailed(one_line(error), start_status(error)) from error
+        raise CommandFailed(one_line(error), status_of(error)) from error
     container_id = str(created["Id"])
     if cidfile:
         _write_cidfile(cidfile, container_id)
@@ -61,7 +67,8 @@ def with_console_size(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create(context: Context, arguments: Arguments) -> int:
-    container_id, warnings = create(context, arguments, with_console_size(create_body(arguments)))
+    body = with_console_size(create_body(arguments))
+    container_id, warnings = create(context, arguments, body, status_of=lambda error: 1)
     context.warn_all(warnings)
     context.out(container_id + "\n")
     return 0

@@ -131,7 +131,7 @@ def _rmi(context: Context, arguments: Arguments) -> int:
             else:
                 context.out(f"Untagged: {item['Untagged']}\n")
 
-    return for_each(context, arguments.positional, remove, echo=False)
+    return for_each(context, arguments.positional, remove, echo=False, may_be_missing=arguments["force"])
 
 
 def _tag(context: Context, arguments: Arguments) -> int:

@@ -63,6 +63,7 @@ def _rm(context: Context, arguments: Arguments) -> int:
         context,
         arguments.positional,
         lambda name: containers.remove(name, force=arguments["force"], volumes=arguments["volumes"]),
+        may_be_missing=arguments["force"],  # scripts clean up with it
     )
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import secrets
+import socket
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,32 @@ class Arena:
         for reference in self.evil_images:
             assert self.daemon.client.delete(f"/images/{reference}").status == 200
         self.evil_images.clear()
+
+    def processes_of(self, container: str) -> list[int]:
+        """Process ids on the host."""
+        for path in Path("/sys/fs/cgroup").glob(f"pids/{self.daemon.instance}/{container}/cgroup.procs"):
+            return [int(pid) for pid in path.read_text().split()]
+        return []
+
+    def wait_for_processes(self, container: str, count: int) -> None:
+        wait_until(lambda: len(self.processes_of(container)) >= count, f"{count} processes")
+
+    def connect(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(10)
+        sock.connect(str(self.daemon.socket_path))
+        return sock
+
+    def open(self, request: str) -> socket.socket:
+        """A connection with one request on it, of which nobody reads the answer."""
+        sock = self.connect()
+        head = f"{request} HTTP/1.1\r\nHost: engine\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n"
+        sock.sendall(head.encode())
+        return sock
+
+    def descriptors(self) -> int:
+        """Of the daemon."""
+        return len(os.listdir(f"/proc/{self.daemon.pid}/fd"))
 
     def state(self, container: str) -> dict[str, Any]:
         document = self.daemon.client.get(f"/containers/{container}/json").json()["State"]

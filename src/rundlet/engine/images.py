@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -17,7 +18,7 @@ from rundlet.engine.image_uses import ImageUses
 from rundlet.engine.platforms import architecture_of
 from rundlet.engine.progress import JsonObject, run_with_progress
 from rundlet.engine.registry import Registry
-from rundlet.errors import ImageNotFound, InvalidArgument
+from rundlet.errors import EngineError, ImageNotFound, InvalidArgument
 from rundlet.images import Image, ImageStore, Loaded, OnProgress, Users
 from rundlet.images.host import PROGRAMS
 from rundlet.images.image import host_architecture
@@ -151,8 +152,14 @@ class Images:
     async def _told(
         self, action: str, work: Callable[[OnProgress], Iterable[JsonObject]]
     ) -> AsyncIterator[JsonObject]:
-        async for item in run_with_progress(work):
-            yield item
+        try:
+            async for item in run_with_progress(work):
+                yield item
+        except (
+            OSError,
+            sqlite3.Error,
+        ) as error:  # of the disk; what is wrong with an archive has errors of its own
+            raise EngineError(f"{action} of an image: {error}") from error
         self._events.emit("image", action, "", {})
 
     def _is_up(self, container_id: str) -> bool:

@@ -53,20 +53,7 @@ class _Descriptor(ABC):
 
 
 class Source(_Descriptor):
-    """Something to read from."""
-
-    async def read(self, max_bytes: int = 64 * 1024) -> bytes:
-        """What is there, waiting until something is; b"" at the end, or when it is closed meanwhile."""
-        while self._fd >= 0:
-            try:
-                return os.read(self._fd, max_bytes)
-            except BlockingIOError:
-                await self._wait_readable()
-            except OSError as error:
-                if error.errno != errno.EIO:  # a terminal whose last user has gone says EIO: it has ended
-                    raise
-                return b""
-        return b""
+    """Something to read from. Its reader waits for several at once, and so does that itself."""
 
     def read_nowait(self, max_bytes: int = 64 * 1024) -> bytes | None:
         """What is there; b"" at the end; None when there is nothing just now."""
@@ -78,15 +65,6 @@ class Source(_Descriptor):
             if error.errno != errno.EIO:
                 raise
             return b""
-
-    async def _wait_readable(self) -> None:
-        self._ready = self._loop.create_future()
-        self._loop.add_reader(self._fd, self._wake)
-        try:
-            await self._ready
-        finally:
-            if self._fd >= 0:
-                self._loop.remove_reader(self._fd)
 
     def _unwatch(self, fd: int) -> None:
         self._loop.remove_reader(fd)

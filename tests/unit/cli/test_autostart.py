@@ -25,7 +25,11 @@ open(sys.argv[2], "a").write(f"{os.getpid()}\\n")
 while True:
     sock.accept()
 """
-FAILS = "import sys; print('starting', flush=True); sys.exit('rundlet daemon: data root /d is in use by another daemon')"
+FAILS = """
+import sys
+print("starting", flush=True)
+sys.exit("rundlet daemon: data root /d is in use by another daemon")
+"""
 
 
 class DefaultEngine:

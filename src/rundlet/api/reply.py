@@ -25,7 +25,6 @@ Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 JSON = b"application/json"
 """Exactly this: the CLI and aiodocker compare it with ``==`` and take nothing with a charset for JSON."""
 TEXT = b"text/plain; charset=utf-8"
-TAR = b"application/x-tar"
 RAW_STREAM = b"application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = b"application/vnd.docker.multiplexed-stream"
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rundlet.engine.descriptors import Notifier, Sink
-from rundlet.engine.logs.entry import STDERR, STDOUT, Position
+from rundlet.engine.logs.entry import Position
 from rundlet.engine.logs.pump import Batch, Pump
 from rundlet.engine.tasks import Tasks
 from rundlet.errors import StorageFull
@@ -261,6 +261,3 @@ class Output:
         self._is_ending = False
         for subscriber in tuple(self._subscribers):
             self.unsubscribe(subscriber)
-
-
-BOTH_STREAMS = frozenset({STDOUT, STDERR})

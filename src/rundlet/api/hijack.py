@@ -21,7 +21,6 @@ import fcntl
 import socket
 import struct
 import termios
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,7 @@ class HijackedStream(asyncio.Protocol):
         self, transport: asyncio.Transport, received: bytes, eof: bool, on_lost: Callable[[], None]
     ) -> None:
         self._transport = transport
-        self._chunks: deque[bytes] = deque([received] if received else [])
+        self._received = bytearray(received)
         self._eof = eof
         self._readable = asyncio.Event()
         self._writable = asyncio.Event()
@@ -61,9 +60,9 @@ class HijackedStream(asyncio.Protocol):
     # ── asyncio.Protocol ────────────────────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
-        self._chunks.append(data)
+        self._received += data
         self._readable.set()
-        if sum(map(len, self._chunks)) > _READ_HIGH:
+        if len(self._received) > _READ_HIGH:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -94,13 +93,13 @@ class HijackedStream(asyncio.Protocol):
 
     async def read(self) -> bytes:
         """The next bytes of the client, ``b""`` at its end of input."""
-        while not self._chunks:
+        while not self._received:
             if self._eof:
                 return b""
             self._readable.clear()
             await self._readable.wait()
-        data = b"".join(self._chunks)
-        self._chunks.clear()
+        data = bytes(self._received)
+        self._received.clear()
         if not self._eof:
             self._transport.resume_reading()
         return data

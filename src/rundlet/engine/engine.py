@@ -32,12 +32,12 @@ from rundlet.engine.reconcile import Reconciler
 from rundlet.engine.registry import Registry
 from rundlet.engine.removal import Removal
 from rundlet.engine.store import Store
-from rundlet.engine.supervisor import Supervisor
+from rundlet.engine.supervisor import Supervisor, SupervisorLost
 from rundlet.engine.system import System
 from rundlet.engine.tasks import Tasks
 from rundlet.engine.volume_listing import VolumeListing
 from rundlet.engine.volumes import Volumes
-from rundlet.errors import RundletError
+from rundlet.errors import EngineError, RundletError
 from rundlet.images import ImageStore, Snapshots
 from rundlet.runtime.messages import TaskState
 from rundlet.runtime.supervisor.spawn import SOCKET_NAME, spawn_supervisor
@@ -48,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 _DRAIN_S = 5.0
 _REVIVE_S = 1.0
+_CONNECT_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Between attempts to have a new supervisor."""
 
 
@@ -182,8 +183,13 @@ class Engine:
     # the supervisor
 
     async def _connect(self) -> list[TaskState]:
-        await asyncio.to_thread(spawn_supervisor, self.config.run_root, self.config.instance)
-        return list(await self._core.supervisor.connect())
+        """Find a supervisor or start one. One that was just killed looks alive for a moment: then once more."""
+        for pause_s in _CONNECT_PAUSES_S:
+            await asyncio.to_thread(spawn_supervisor, self.config.run_root, self.config.instance)
+            with suppress(SupervisorLost):
+                return list(await self._core.supervisor.connect())
+            await asyncio.sleep(pause_s)
+        raise EngineError(f"the supervisor of {self.config.run_root} ends as soon as it is started")
 
     def _on_exit(self, task: TaskState) -> None:
         if task.exec_id is not None:

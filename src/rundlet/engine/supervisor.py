@@ -71,11 +71,18 @@ class Supervisor:
         self._on_lost = on_lost
 
     async def connect(self) -> Sequence[TaskState]:
-        """Say hello. What the supervisor holds: running tasks, and exits that nobody has taken note of yet."""
+        """Say hello. What the supervisor holds: running tasks, and exits that nobody has taken note of yet.
+
+        SupervisorLost when it is ending: it accepts connections to its last moment.
+        """
+        self.pid = 0
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         try:
             sock.connect(os.fspath(self._path))  # local, and the listener exists: this does not block
             sock.setblocking(False)
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            sock.close()
+            raise SupervisorLost from error
         except OSError as error:
             sock.close()
             raise EngineError(f"cannot reach the supervisor at {self._path}: {error}") from error
@@ -191,7 +198,8 @@ class Supervisor:
 
     def _lose(self) -> None:
         self.disconnect()
-        self._on_lost()
+        if self.pid:  # before its Welcome it is only connect() that has lost it
+            self._on_lost()
 
 
 def _running(answer: Answer, fds: list[int]) -> Running:

@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 class SupervisorLost(EngineError):
     """The supervisor is gone, and with it the answer: what was asked may or may not have been done."""
 
-    def __init__(self) -> None:
-        super().__init__("the supervisor ended unexpectedly; its containers are lost")
+    def __init__(self, message: str = "the supervisor ended unexpectedly; its containers are lost") -> None:
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Supervisor:
             sock.setblocking(False)
         except (ConnectionRefusedError, FileNotFoundError) as error:
             sock.close()
-            raise SupervisorLost from error
+            raise SupervisorLost(f"cannot reach the supervisor at {self._path}: {error}") from error
         except OSError as error:
             sock.close()
             raise EngineError(f"cannot reach the supervisor at {self._path}: {error}") from error

@@ -218,3 +218,19 @@ async def test_another_protocol_version_is_refused(tmp_path: Path) -> None:
 async def test_nobody_there_is_an_error_that_names_the_socket(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=str(tmp_path)):
         await Supervisor(tmp_path / "supervisor.sock").connect()
+
+
+async def test_a_peer_that_goes_before_its_welcome_is_lost_to_the_caller_alone(tmp_path: Path) -> None:
+    """Whoever connects may look for another one; nothing that ran was lost by this."""
+    losses: list[None] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(tmp_path / "supervisor.sock"))
+        listener.listen()
+        client = Supervisor(tmp_path / "supervisor.sock")
+        client.listen(lambda task: None, lambda: losses.append(None))
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.sleep(0)
+        listener.accept()[0].close()
+        with pytest.raises(SupervisorLost):
+            await connecting
+    assert losses == []

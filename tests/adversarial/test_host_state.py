@@ -47,3 +47,15 @@ def test_a_masked_file_hands_nobody_the_hosts_null_device(arena: Arena) -> None:
     )
     assert outcome.stdout == "masked\n"
     assert outcome.stderr.count("Read-only file system") == 9
+
+
+@pytest.mark.parametrize("name", ["hosts", "hostname", "resolv.conf"])
+def test_what_a_container_writes_to_its_files_in_etc_fills_no_memory_of_the_machine(
+    arena: Arena, name: str
+) -> None:
+    """The run root lies in memory where the machine keeps its sockets; a container may write to these at will."""
+    run_root = arena.daemon.run_root
+    container = arena.spawn("busybox", ["sh", "-c", f"dd if=/dev/zero of=/etc/{name} bs=1M count=20; sleep 600"])
+    arena.wait_for(container, f"test $(stat -c %s /etc/{name}) = 20971520")
+    grown = [path for path in run_root.rglob("*") if path.is_file() and path.stat().st_size > 1_000_000]
+    assert grown == []

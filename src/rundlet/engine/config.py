@@ -5,7 +5,8 @@ It reads no environment and no file: that is the daemon's business.
     DATA/                                           RUN/
       engine.db            SQLite, WAL                supervisor.sock
       containers/<id>/     upper/ work/ spool/        supervisor.log
-                           log.json log.1.json …      containers/<id>/   rootfs/ hosts hostname resolv.conf
+                           log.json log.1.json …      containers/<id>/   rootfs/
+                           etc/hosts hostname …
       volumes/<name>/_data
       blobs/ layers/ tmp/  (rundlet.images)
 """
@@ -53,6 +54,11 @@ class EngineConfig:
 
     def spool_dir(self, container_id: str) -> Path:
         return self.container_dir(container_id) / "spool"
+
+    def etc_dir(self, container_id: str) -> Path:
+        """Files that a container may write to, as much as it likes: not in the run root, which lies in memory and
+        holds the sockets of the machine."""
+        return self.container_dir(container_id) / "etc"
 
     def runtime_dir(self, container_id: str) -> Path:
         """What of a container is made anew at each start."""

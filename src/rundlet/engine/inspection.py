@@ -50,7 +50,7 @@ class Inspection:
     def _document(self, entry: Entry) -> ContainerInspect:
         container = entry.container
         definition, config = container.definition, self._config
-        runtime_dir = config.runtime_dir(container.id)
+        etc_dir = config.etc_dir(container.id)
         upper = self._snapshots.get(container.id)
         return ContainerInspect(
             Id=definition.id,
@@ -59,9 +59,9 @@ class Inspection:
             Args=definition.args[1:],
             State=_state(container.state),
             Image=definition.image_id,
-            ResolvConfPath=str(runtime_dir / "resolv.conf"),
-            HostnamePath=str(runtime_dir / "hostname"),
-            HostsPath=str(runtime_dir / "hosts"),
+            ResolvConfPath=str(etc_dir / "resolv.conf"),
+            HostnamePath=str(etc_dir / "hostname"),
+            HostsPath=str(etc_dir / "hosts"),
             LogPath=log_path(definition.log.driver, config.container_dir(container.id)),
             Name=f"/{definition.name}",
             RestartCount=container.state.restart_count,

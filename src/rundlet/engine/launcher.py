@@ -121,12 +121,15 @@ class Launcher:
         definition, config = container.definition, self._core.config
         runtime_dir = config.runtime_dir(container.id)
         (runtime_dir / "rootfs").mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_network_files(definition, runtime_dir)
+        etc_dir = config.etc_dir(container.id)
+        etc_dir.mkdir(mode=0o700, exist_ok=True)
+        write_network_files(definition, etc_dir)
         spool = config.spool_dir(container.id)
         _make_empty(spool)
         document = build_config(
             container,
             runtime_dir=runtime_dir,
+            etc_dir=etc_dir,
             cgroup_path=config.cgroup_path(container.id),
             namespace_path=lambda ref, kind: paths[ref, kind],
         )

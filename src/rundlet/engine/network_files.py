@@ -1,6 +1,6 @@
 """The three files that a container finds in /etc about its network: hosts, hostname, resolv.conf.
 
-Written anew at each start into RUN/containers/<id>/, bind-mounted from there. A container without the host's
+Written anew at each start into DATA/containers/<id>/etc/, bind-mounted from there. A container without the host's
 network has its own loopback and nothing else in this version, and that is what the files say.
 """
 

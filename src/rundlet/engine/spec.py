@@ -33,7 +33,7 @@ _NOT_READ_ONLY = frozenset({"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueu
 
 
 def build_config(
-    container: Container, *, runtime_dir: Path, cgroup_path: str, namespace_path: NamespacePath
+    container: Container, *, runtime_dir: Path, etc_dir: Path, cgroup_path: str, namespace_path: NamespacePath
 ) -> dict[str, Any]:
     """The config, without ``linux.seccomp`` (:func:`seccomp_of`). InvalidArgument, ContainerNotRunning."""
     definition = container.definition
@@ -45,7 +45,7 @@ def build_config(
         "ociVersion": OCI_VERSION,
         "root": {"path": str(runtime_dir / "rootfs"), "readonly": host.ReadonlyRootfs},
         "process": _process(definition),
-        "mounts": _mounts(definition, runtime_dir),
+        "mounts": _mounts(definition, etc_dir),
         "linux": {
             "cgroupsPath": cgroup_path,
             "resources": resources(host, devices),
@@ -156,7 +156,7 @@ def _namespaces(definition: Definition, path_of: NamespacePath) -> list[dict[str
     return result
 
 
-def _mounts(definition: Definition, runtime_dir: Path) -> list[dict[str, Any]]:
+def _mounts(definition: Definition, etc_dir: Path) -> list[dict[str, Any]]:
     """Docker's mounts, then the user's, parents before children. A mount of the user's hides the default one."""
     host = definition.host
     targets = {spec.target for spec in definition.mounts}
@@ -177,7 +177,7 @@ def _mounts(definition: Definition, runtime_dir: Path) -> list[dict[str, Any]]:
     for mount in system:
         _share_ipc(mount, host.IpcMode)
     files = [
-        _bind(str(runtime_dir / name), f"/etc/{name}", ["rbind", "rprivate"] + ["ro"] * host.ReadonlyRootfs)
+        _bind(str(etc_dir / name), f"/etc/{name}", ["rbind", "rprivate"] + ["ro"] * host.ReadonlyRootfs)
         for name in ("resolv.conf", "hostname", "hosts")
         if f"/etc/{name}" not in targets
     ]

@@ -34,6 +34,7 @@ def config_of(subject: Container) -> dict[str, Any]:
     return build_config(
         subject,
         runtime_dir=Path("/run/x"),
+        etc_dir=Path("/data/x/etc"),
         cgroup_path="/t/x",
         namespace_path=lambda ref, kind: f"/proc/{ref}/ns/{kind}",
     )
